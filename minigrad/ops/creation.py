@@ -1,0 +1,132 @@
+"""Making tensors."""
+
+import numpy as np
+
+from .. import dtypes
+from ..random import stream
+from ..tensor import Tensor, as_array, wrap
+from .shaping import sizes
+
+
+def _new(array, requires_grad):
+    return wrap(array).requires_grad_() if requires_grad else wrap(array)
+
+
+def tensor(data, dtype=None, requires_grad=False):
+    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor. Python floats become float32."""
+    return Tensor(data, dtype, requires_grad)
+
+
+def from_numpy(array):
+    """A tensor around the memory of a NumPy array, without a copy."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy(): expected a NumPy array, got {type(array).__name__}. Use tensor()")
+    dtypes.check(array.dtype, "from_numpy()")
+    return wrap(array)
+
+
+def as_tensor(data, dtype=None):
+    """`data` as a tensor, without a copy where possible."""
+    if isinstance(data, Tensor) and dtype in (None, data.dtype):
+        return data
+    return wrap(as_array(data, dtype, "as_tensor"))
+
+
+def _shape(size, caller):
+    shape = sizes(size)
+    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
+        raise ValueError(f"{caller}(): sizes must be non-negative integers, got {shape}")
+    return shape
+
+
+def _float(dtype, caller):
+    return dtypes.default_float if dtype is None else dtypes.check(dtype, caller)
+
+
+def zeros(*size, dtype=None, requires_grad=False):
+    return _new(np.zeros(_shape(size, "zeros"), _float(dtype, "zeros()")), requires_grad)
+
+
+def ones(*size, dtype=None, requires_grad=False):
+    return _new(np.ones(_shape(size, "ones"), _float(dtype, "ones()")), requires_grad)
+
+
+def empty(*size, dtype=None, requires_grad=False):
+    """A tensor of zeros: unset memory saves nothing worth its surprises."""
+    return zeros(*size, dtype=dtype, requires_grad=requires_grad)
+
+
+def full(size, fill_value, dtype=None, requires_grad=False):
+    value = as_array(fill_value, dtype, "full")
+    return _new(np.full(_shape((size,), "full"), value, value.dtype), requires_grad)
+
+
+def arange(start, end=None, step=1, dtype=None, requires_grad=False):
+    """start, start + step, ... below `end`; int64 for integers, float32 if any bound is a float."""
+    start, end = (0, start) if end is None else (start, end)
+    if dtype is None:
+        dtype = dtypes.default_float if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
+    return _new(np.arange(start, end, step).astype(dtypes.check(dtype, "arange()")), requires_grad)
+
+
+def linspace(start, end, steps, dtype=None, requires_grad=False):
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    return _new(np.linspace(start, end, steps, dtype=_float(dtype, "linspace()")), requires_grad)
+
+
+def eye(n, m=None, dtype=None, requires_grad=False):
+    return _new(np.eye(n, m, dtype=_float(dtype, "eye()")), requires_grad)
+
+
+def rand(*size, dtype=None, requires_grad=False, generator=None):
+    """Uniform on [0, 1)."""
+    return _new(stream(generator).random(_shape(size, "rand"), _float(dtype, "rand()")), requires_grad)
+
+
+def randn(*size, dtype=None, requires_grad=False, generator=None):
+    """Normal with mean 0 and variance 1."""
+    return _new(stream(generator).standard_normal(_shape(size, "randn"), _float(dtype, "randn()")), requires_grad)
+
+
+def randint(low, high=None, size=None, *, dtype=None, generator=None):
+    """Integers from `low` (0 if left out) up to, not including, `high`: randint(high, size) or randint(low, high, size)."""
+    if size is None:
+        low, high, size = 0, low, high
+    dtype = dtypes.int64 if dtype is None else dtypes.check(dtype, "randint()")
+    if not low < high:
+        raise ValueError(f"randint(): low {low} must be below high {high}")
+    return wrap(stream(generator).integers(low, high, _shape((size,), "randint")).astype(dtype))
+
+
+def randperm(n, *, generator=None):
+    """The integers 0 to n - 1 in random order."""
+    return wrap(stream(generator).permutation(n).astype(dtypes.int64))
+
+
+def zeros_like(x, dtype=None, requires_grad=False):
+    return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def ones_like(x, dtype=None, requires_grad=False):
+    return ones(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def empty_like(x, dtype=None, requires_grad=False):
+    return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def full_like(x, fill_value, dtype=None, requires_grad=False):
+    return full(x.shape, fill_value, dtype or x.dtype, requires_grad)
+
+
+def rand_like(x, dtype=None, requires_grad=False, generator=None):
+    return rand(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator)
+
+
+def randn_like(x, dtype=None, requires_grad=False, generator=None):
+    return randn(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator)
+
+
+def randint_like(x, low, high=None, *, dtype=None, generator=None):
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, x.shape, dtype=dtype or x.dtype, generator=generator)

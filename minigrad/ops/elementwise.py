@@ -1,0 +1,176 @@
+"""Elementwise operations, each beside its rules.
+
+A rule reads `rule(grad, out, *args)`: the gradient for one argument from the gradient of the result.
+It is written with the same operations that users call, never mentions broadcasting (the walk sums
+a gradient back to its argument's shape), and marks with an underscore what it does not read.
+"""
+
+import numpy as np
+
+from ..primitive import primitive
+from ..tensor import Tensor
+
+# Arithmetic
+
+add = primitive(np.add, promotes="same")
+add.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, _x, _y: grad)
+
+sub = primitive(np.subtract, "sub", promotes="same")
+sub.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, _x, _y: -grad)
+
+mul = primitive(np.multiply, "mul", promotes="same")
+mul.vjps(lambda grad, _out, _x, y: grad * y, lambda grad, _out, x, _y: grad * x)
+
+div = primitive(np.true_divide, "div", promotes="float")
+div.vjps(lambda grad, _out, _x, y: grad / y, lambda grad, out, _x, y: -grad * out / y)
+
+neg = primitive(np.negative, "neg")
+neg.vjps(lambda grad, _out, _x: -grad)
+
+
+def _pow_base(grad, _out, x, y):
+    """d/dx x^y = y x^(y-1), and 0 where y = 0, also at x = 0."""
+    if isinstance(y, (int, float)):
+        return grad * y * x ** (y - 1) if y else grad * 0.0
+    return where(y == 0, 0.0, grad * y * x ** where(y == 0, 1.0, y - 1))
+
+
+def _pow_exponent(grad, out, x, y):
+    """d/dy x^y = x^y log x: 0 at x = 0 for y >= 0, NaN for a negative base."""
+    flat = (x == 0) & (y >= 0)
+    return where(flat, 0.0, grad * out * log(where(flat, 1.0, where(x < 0, np.nan, x))))
+
+
+# The operator, not np.power: it has fast paths for the exponents -1, 0.5 and 2.
+pow = primitive(lambda x, y: x**y, "pow", promotes="same")
+pow.vjps(_pow_base, _pow_exponent)
+
+remainder = primitive(np.remainder, promotes="same")
+remainder.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, x, y: -grad * floor(x / y))
+
+floor_divide = primitive(np.floor_divide, promotes="same")
+floor = primitive(np.floor)
+ceil = primitive(np.ceil)
+round = primitive(np.round)
+
+# Exponentials and roots
+
+exp = primitive(np.exp, promotes="float")
+exp.vjps(lambda grad, out, _x: grad * out)
+
+expm1 = primitive(np.expm1, promotes="float")
+expm1.vjps(lambda grad, out, _x: grad * (out + 1.0))
+
+log = primitive(np.log, promotes="float")
+log.vjps(lambda grad, _out, x: grad / x)
+
+log1p = primitive(np.log1p, promotes="float")
+log1p.vjps(lambda grad, _out, x: grad / (x + 1.0))
+
+sqrt = primitive(np.sqrt, promotes="float")
+sqrt.vjps(lambda grad, out, _x: grad / (out * 2.0))
+
+sin = primitive(np.sin, promotes="float")
+sin.vjps(lambda grad, _out, x: grad * cos(x))
+
+cos = primitive(np.cos, promotes="float")
+cos.vjps(lambda grad, _out, x: -grad * sin(x))
+
+# Activations
+
+tanh = primitive(np.tanh, promotes="float")
+tanh.vjps(lambda grad, out, _x: grad * (1.0 - out * out))
+
+
+def _sigmoid(x):
+    """1 / (1 + e^-x), from e^-|x| so that nothing overflows."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+sigmoid = primitive(_sigmoid, "sigmoid", promotes="float")
+sigmoid.vjps(lambda grad, out, _x: grad * (out * (1.0 - out)))
+
+# log(1 + e^x); its derivative is the sigmoid. beta and threshold: nn.functional.softplus.
+softplus = primitive(lambda x: np.logaddexp(x, np.zeros((), x.dtype)), "softplus", promotes="float")
+softplus.vjps(lambda grad, _out, x: grad * sigmoid(x))
+
+# The derivative at the kink is 0.
+relu = primitive(lambda x: np.maximum(x, 0), "relu")
+relu.vjps(lambda grad, out, _x: grad * (out > 0))
+
+# Kinks
+
+sign = primitive(np.sign)
+sign.vjps(lambda grad, _out, _x: grad * 0.0)
+
+# The derivative at 0 is 0.
+abs = primitive(np.abs, "abs")
+abs.vjps(lambda grad, _out, x: grad * sign(x))
+
+
+def _won(grad, x, y, larger):
+    """The gradient for `x`: all of it where x won, half where both are equal."""
+    return where(x == y, grad * 0.5, where(x > y if larger else x < y, grad, 0.0))
+
+
+maximum = primitive(np.maximum, promotes="same")
+maximum.vjps(lambda grad, _out, x, y: _won(grad, x, y, True), lambda grad, _out, x, y: _won(grad, y, x, True))
+
+minimum = primitive(np.minimum, promotes="same")
+minimum.vjps(lambda grad, _out, x, y: _won(grad, x, y, False), lambda grad, _out, x, y: _won(grad, y, x, False))
+
+def _inside(x, low, high):
+    above = True if low is None else x >= low
+    return above if high is None else above & (x <= high)
+
+
+# The bounds themselves still pass the gradient on.
+_clip = primitive(lambda x, low, high: np.clip(x, low, high), "clamp")
+_clip.vjps(lambda grad, _out, x, *, low, high: where(_inside(x, low, high), grad, 0.0))
+
+
+def clamp(x, min=None, max=None):
+    """Limit every element to [min, max]; either bound may be a number, a tensor, or None.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.clamp(minigrad.tensor([-2.0, 0.5, 2.0]), min=-1, max=1)
+        tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise ValueError("clamp(): at least one of min and max must be given")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        x = x if min is None else maximum(x, min)
+        return x if max is None else minimum(x, max)
+    return _clip(x, low=min, high=max)
+
+
+# Choice and comparison
+
+def where(condition, x, y):
+    """`x` where `condition` holds, `y` elsewhere, all three broadcast together.
+
+    The gradient of the side not chosen is 0, whatever its value; but 0 times the infinite slope of
+    what made it is NaN, so keep log(0) and sqrt(0) out of that side with a second `where`.
+    """
+    return _select(x, y, condition=condition.array if isinstance(condition, Tensor) else condition)
+
+
+_select = primitive(lambda x, y, condition: np.where(condition, x, y), "where", promotes="same")
+_select.vjps(
+    lambda grad, _out, _x, _y, *, condition: where(condition, grad, 0.0),
+    lambda grad, _out, _x, _y, *, condition: where(condition, 0.0, grad),
+)
+
+eq = primitive(np.equal, "eq", promotes="same")
+ne = primitive(np.not_equal, "ne", promotes="same")
+lt = primitive(np.less, "lt", promotes="same")
+le = primitive(np.less_equal, "le", promotes="same")
+gt = primitive(np.greater, "gt", promotes="same")
+ge = primitive(np.greater_equal, "ge", promotes="same")
+bitwise_and = primitive(np.bitwise_and, promotes="same")
+bitwise_or = primitive(np.bitwise_or, promotes="same")
+bitwise_xor = primitive(np.bitwise_xor, promotes="same")
+bitwise_not = primitive(np.invert, "bitwise_not")
+isnan, isinf, isfinite = primitive(np.isnan), primitive(np.isinf), primitive(np.isfinite)

@@ -1,0 +1,94 @@
+"""Writing in place, so that neither values nor gradients are ever silently wrong.
+
+A write changes memory, and notes its time there: a rule that still needs the old values will see
+it and refuse. In the graph the written tensor simply becomes the result of the operation. Where the
+memory belongs to another tensor (a view was written to), that base becomes the result of
+`overwrite`, and its views find their way again from there (`tensor.current_node`).
+"""
+
+import numpy as np
+
+from ..graph import grad_mode, tick
+from ..primitive import cast, primitive
+from ..tensor import current_node, wrap
+from .elementwise import where
+from .indexing import getitem
+from .shaping import reshape_to
+
+
+def write(tensor, primitive, *args, **options):
+    """Replace the values of `tensor` by those of `primitive(tensor, *args)`, in its memory and in the graph."""
+    refuse(tensor, primitive.__name__)
+    before = wrap(tensor.array, current_node(tensor), tensor.cell)
+    after = primitive(before, *args, **options)
+    if after.shape != tensor.shape:
+        raise RuntimeError(f"{primitive.__name__}_(): the result has shape {after.shape}, the tensor written to {tensor.shape}")
+    if not np.can_cast(after.dtype, tensor.dtype, "same_kind"):
+        raise RuntimeError(f"{primitive.__name__}_(): a result of dtype {after.dtype} cannot be written to {tensor.dtype}")
+    if after.dtype != tensor.dtype:
+        after = cast(after, dtype=tensor.dtype)
+    touch(tensor)
+    np.copyto(tensor.array, after.array)
+    if tensor.view_of is not None:
+        record_write(tensor.view_of.base, after, tensor.view_of.steps)
+    elif grad_mode.enabled:
+        tensor.node = after.node
+    return tensor
+
+
+def write_part(tensor, value, step):
+    """Write `value` to the part of `tensor` that the selection `step` = (primitive, options) names."""
+    refuse(tensor, "setitem")
+    base, steps, _ = tensor.view_of or (tensor, (), None)
+    part = step[0](tensor.array, **step[1])
+    try:
+        np.broadcast_to(value.array, part.shape)
+    except ValueError:
+        raise ValueError(f"setitem: a value of shape {value.shape} does not fit a place of shape {part.shape}") from None
+    if not np.can_cast(value.dtype, tensor.dtype, "same_kind"):
+        raise TypeError(f"setitem: values of dtype {value.dtype} cannot be written to {tensor.dtype}")
+    if value.dtype != tensor.dtype:
+        value = cast(value, dtype=tensor.dtype)
+    touch(tensor)
+    tensor.array[step[1]["index"]] = value.array
+    record_write(base, value, (*steps, step))
+
+
+def refuse(tensor, name):
+    """Raise where a write would lose a gradient or hit memory that several elements share."""
+    base = tensor if tensor.view_of is None else tensor.view_of.base
+    if grad_mode.enabled and base.node is not None and base.is_leaf:
+        raise RuntimeError(
+            f"{name}_(): a leaf that requires grad cannot be changed in place while calls are recorded. "
+            "Change it under no_grad(), or work on a clone()"
+        )
+    if not tensor.array.flags.writeable:
+        raise RuntimeError(f"{name}_(): the memory is read-only or shared by several elements (expand()). Use a clone()")
+
+
+def touch(tensor):
+    """Note the time of a write, so that backward notices values that it would need as they were."""
+    tensor.cell[0] = tick()
+
+
+def record_write(base, value, steps):
+    """Give `base`, into which `value` has been written at `steps`, a node that knows of both."""
+    if grad_mode.enabled and (base.node is not None or value.node is not None):
+        base.node = overwrite(wrap(base.array, base.node, base.cell), value, steps=steps).node
+
+
+def positions(x, steps):
+    """The flat positions in `x` that the selections `steps` lead to, and a mask of them."""
+    index = np.arange(x.size).reshape(x.shape)
+    for selection, options in steps:
+        index = selection(index, **options)
+    mask = np.zeros(x.shape, bool)
+    mask.reshape(-1)[index] = True
+    return index, mask
+
+
+overwrite = primitive(lambda x, value, steps: x, "setitem")
+overwrite.vjps(
+    lambda grad, _out, _x, _value, *, steps: where(positions(_x, steps)[1], 0.0, grad),
+    lambda grad, _out, _x, _value, *, steps: getitem(reshape_to(grad, shape=(-1,)), index=(positions(_x, steps)[0],)),
+)

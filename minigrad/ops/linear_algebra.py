@@ -1,0 +1,88 @@
+"""Products of matrices and vectors."""
+
+import numpy as np
+
+from ..primitive import primitive
+from ..tensor import Tensor
+from .shaping import reshape_to
+
+# At least two axes on both sides; the ones before them broadcast.
+_matmul = primitive(np.matmul, "matmul")
+_matmul.vjps(lambda grad, _out, _x, y: grad @ y.mT, lambda grad, _out, x, _y: x.mT @ grad)
+
+
+def _rows(x):
+    """All axes but the last joined, as a matrix."""
+    return x if x.ndim == 2 else reshape_to(x, shape=(-1, x.shape[-1]))
+
+
+def _linear(x, weight, bias=None):
+    out = np.matmul(x, weight.T)
+    if bias is not None:
+        out += bias
+    return out
+
+
+affine = primitive(_linear, "linear")
+affine.vjps(
+    lambda grad, _out, _x, weight, *_bias: grad @ weight,
+    lambda grad, _out, x, _weight, *_bias: _rows(grad).T @ _rows(x),
+    lambda grad, _out, _x, _weight, _bias: grad,
+)
+
+
+def matmul(x, y):
+    """The matrix product `x @ y`; vectors count as a row on the left and a column on the right.
+
+    Shapes (..., n, k) @ (..., k, m) give (..., n, m), leading axes broadcast. Both need one dtype.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]) @ minigrad.tensor([1.0, 1.0])
+        tensor([3., 7.])
+    """
+    for value in (x, y):
+        if not isinstance(value, (Tensor, np.ndarray)):
+            raise TypeError(f"matmul(): expected a tensor or an array, got {type(value).__name__}")
+    if x.ndim == 0 or y.ndim == 0:
+        raise RuntimeError(f"matmul(): both arguments need at least one axis, got shapes {x.shape} and {y.shape}")
+    if x.dtype != y.dtype:
+        raise RuntimeError(f"matmul(): both arguments need one dtype, got {x.dtype} and {y.dtype}. Use .to(dtype)")
+    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise RuntimeError(f"matmul(): inner sizes differ, got shapes {x.shape} and {y.shape}")
+    left = reshape_to(x, shape=(1, -1)) if x.ndim == 1 else x
+    right = reshape_to(y, shape=(-1, 1)) if y.ndim == 1 else y
+    out = _matmul(left, right)
+    if x.ndim > 1 and y.ndim > 1:
+        return out
+    shape = out.shape if x.ndim > 1 else (*out.shape[:-2], out.shape[-1])
+    return reshape_to(out, shape=shape if y.ndim > 1 else shape[:-1])
+
+
+def _of_rank(caller, x, x_ndim, y, y_ndim):
+    if x.ndim != x_ndim or y.ndim != y_ndim:
+        raise RuntimeError(f"{caller}(): expected {x_ndim} and {y_ndim} axes, got shapes {x.shape} and {y.shape}")
+
+
+def mm(x, y):
+    """The product of two matrices."""
+    _of_rank("mm", x, 2, y, 2)
+    return matmul(x, y)
+
+
+def mv(x, y):
+    """The product of a matrix and a vector."""
+    _of_rank("mv", x, 2, y, 1)
+    return matmul(x, y)
+
+
+def dot(x, y):
+    """The inner product of two vectors."""
+    _of_rank("dot", x, 1, y, 1)
+    return matmul(x, y)
+
+
+def outer(x, y):
+    """The outer product of two vectors: result[i, j] = x[i] y[j]."""
+    _of_rank("outer", x, 1, y, 1)
+    return reshape_to(x, shape=(-1, 1)) * y

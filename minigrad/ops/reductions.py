@@ -1,0 +1,219 @@
+"""Reductions over axes, and the softmax family.
+
+Users say `dim` and `keepdim`, or NumPy's `axis` and `keepdims`; the primitives beneath always get a
+tuple of non-negative axes.
+"""
+
+import math
+from collections import namedtuple
+from functools import wraps
+
+import numpy as np
+
+from ..primitive import cast, primitive
+from .elementwise import exp, maximum, sqrt, where
+from .indexing import argmax, argmin, gather
+from .shaping import axis_of, expand_to, reshape_to
+
+
+def _restore(reduced, shape, axis):
+    """Put the reduced axes back, with size 1."""
+    return reshape_to(reduced, shape=tuple(1 if i in axis else n for i, n in enumerate(shape)))
+
+
+def _sum(x, axis, keepdims):
+    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else np.int64)
+
+
+sum_over = primitive(_sum, "sum")
+sum_over.vjps(lambda grad, _out, _x, *, axis, keepdims: expand_to(_restore(grad, _x.shape, axis), shape=_x.shape))
+
+
+def _share_extreme(grad, out, x, *, axis, keepdims):
+    """Elements that attain the extreme share the gradient evenly."""
+    attains = x == _restore(out, x.shape, axis)
+    count = maximum(cast(attains, dtype=grad.dtype).sum(axis=axis, keepdims=True), 1.0)
+    return where(attains, _restore(grad, x.shape, axis) / count, 0.0)
+
+
+amax_over = primitive(lambda x, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), "amax")
+amax_over.vjps(_share_extreme)
+amin_over = primitive(lambda x, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims), "amin")
+amin_over.vjps(_share_extreme)
+
+
+def _largest(x, axis):
+    """The maximum to subtract before exp: finite, so that a row of -inf does not give NaN."""
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0)
+
+
+def _logsumexp(x, axis, keepdims):
+    top = _largest(x, axis)
+    with np.errstate(divide="ignore"):
+        out = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return out if keepdims else out.squeeze(axis)
+
+
+logsumexp_over = primitive(_logsumexp, "logsumexp", promotes="float")
+logsumexp_over.vjps(
+    lambda grad, out, x, *, axis, keepdims: _restore(grad, x.shape, axis) * exp(x - _restore(out, x.shape, axis))
+)
+
+
+def _softmax(x, axis):
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    e /= e.sum(axis=axis, keepdims=True)
+    return e
+
+
+softmax_over = primitive(_softmax, "softmax", promotes="float")
+softmax_over.vjps(lambda grad, out, _x, *, axis: out * (grad - (grad * out).sum(axis=axis, keepdims=True)))
+
+log_softmax_over = primitive(lambda x, axis: x - _logsumexp(x, axis, True), "log_softmax", promotes="float")
+log_softmax_over.vjps(lambda grad, out, _x, *, axis: grad - exp(out) * grad.sum(axis=axis, keepdims=True))
+
+
+# What users call
+
+
+def numpy_names(function):
+    """Accept `axis` and `keepdims` for `dim` and `keepdim`."""
+
+    @wraps(function)
+    def either(*args, **named):
+        if "axis" in named:
+            named["dim"] = named.pop("axis")
+        if "keepdims" in named:
+            named["keepdim"] = named.pop("keepdims")
+        return function(*args, **named)
+
+    return either
+
+
+def axes(x, dim, caller):
+    """`dim`, an integer, several, or None for all, as a tuple of non-negative axes."""
+    if dim is None:
+        return tuple(range(x.ndim))
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    found = tuple(axis_of(d, x.ndim, caller) for d in dims)
+    if len(set(found)) != len(found):
+        raise RuntimeError(f"{caller}(): dim {dims} names an axis twice")
+    return found if x.ndim else ()
+
+
+def _not_empty(x, axis, caller):
+    if 0 in [x.shape[i] for i in axis]:
+        raise RuntimeError(f"{caller}(): nothing to choose from in a tensor of shape {x.shape}")
+    return axis
+
+
+def _floating(x, caller):
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{caller}(): expected a floating-point tensor, got {x.dtype}. Use .float() first")
+    return x
+
+
+@numpy_names
+def sum(x, dim=None, keepdim=False):
+    """The sum over `dim`, an integer, a tuple of them, or None for all. Integers and bools add up to int64."""
+    return sum_over(x, axis=axes(x, dim, "sum"), keepdims=keepdim)
+
+
+@numpy_names
+def mean(x, dim=None, keepdim=False):
+    """The mean over `dim`; NaN over nothing."""
+    axis = axes(_floating(x, "mean"), dim, "mean")
+    total = sum_over(x, axis=axis, keepdims=keepdim)
+    count = math.prod(x.shape[i] for i in axis)
+    return total / count if count else total * math.nan
+
+
+@numpy_names
+def var(x, dim=None, keepdim=False, *, correction=1, unbiased=None):
+    """The variance: sum of (x - mean)^2 / (n - correction); `unbiased=False` means correction 0."""
+    axis = axes(_floating(x, "var"), dim, "var")
+    if unbiased is not None:
+        correction = int(unbiased)
+    centered = x - mean(x, axis, keepdim=True)
+    degrees = math.prod(x.shape[i] for i in axis) - correction
+    total = sum_over(centered * centered, axis=axis, keepdims=keepdim)
+    return total / degrees if degrees > 0 else total * math.nan
+
+
+@numpy_names
+def std(x, dim=None, keepdim=False, *, correction=1, unbiased=None):
+    """The standard deviation, the root of `var`; its gradient is 0 where it is 0."""
+    variance = var(x, dim, keepdim, correction=correction, unbiased=unbiased)
+    zero = variance == 0
+    return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
+
+
+@numpy_names
+def amax(x, dim=None, keepdim=False):
+    """The largest elements over `dim`; equal ones share the gradient evenly."""
+    return amax_over(x, axis=_not_empty(x, axes(x, dim, "amax"), "amax"), keepdims=keepdim)
+
+
+@numpy_names
+def amin(x, dim=None, keepdim=False):
+    """The smallest elements over `dim`; equal ones share the gradient evenly."""
+    return amin_over(x, axis=_not_empty(x, axes(x, dim, "amin"), "amin"), keepdims=keepdim)
+
+
+Extreme = namedtuple("Extreme", "values indices")
+
+
+@numpy_names
+def max(x, dim=None, keepdim=False):
+    """The largest element; or (values, indices) along `dim`, where the element chosen gets the gradient.
+
+    A tensor as second argument gives the elementwise `maximum`.
+    """
+    return _extreme(x, dim, keepdim, amax, argmax)
+
+
+@numpy_names
+def min(x, dim=None, keepdim=False):
+    """The smallest element; or (values, indices) along `dim`, where the element chosen gets the gradient."""
+    return _extreme(x, dim, keepdim, amin, argmin)
+
+
+def _extreme(x, dim, keepdim, over_all, arg):
+    if dim is None:
+        return over_all(x)
+    index = arg(x, dim, keepdim=True)
+    values = gather(x, dim, index) if x.ndim else x.clone()
+    squeezed = axes(x, dim, over_all.__name__) if not keepdim else ()
+    shape = tuple(n for i, n in enumerate(x.shape) if i not in squeezed)
+    if keepdim:
+        return Extreme(values, index)
+    return Extreme(reshape_to(values, shape=shape), reshape_to(index, shape=shape))
+
+
+def all(x):
+    """Whether every element is true (not 0)."""
+    return x.__class__((x.array != 0).all())
+
+
+def any(x):
+    """Whether some element is true (not 0)."""
+    return x.__class__((x.array != 0).any())
+
+
+@numpy_names
+def logsumexp(x, dim, keepdim=False):
+    """log(sum(exp(x))) over `dim`, computed without overflow: max + log(sum(exp(x - max)))."""
+    return logsumexp_over(x, axis=axes(x, dim, "logsumexp"), keepdims=keepdim)
+
+
+@numpy_names
+def softmax(x, dim):
+    """exp(x) / sum(exp(x)) over `dim`: positive numbers that add up to 1."""
+    return softmax_over(x, axis=axes(x, dim, "softmax"))
+
+
+@numpy_names
+def log_softmax(x, dim):
+    """x - logsumexp(x) over `dim`: the logarithm of `softmax`, exact where that would round to 0."""
+    return log_softmax_over(x, axis=axes(x, dim, "log_softmax"))

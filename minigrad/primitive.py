@@ -1,0 +1,168 @@
+"""`Primitive`: how a call on Tensors is computed and recorded."""
+
+from collections import namedtuple
+from functools import partial
+from types import MethodType
+
+import numpy as np
+
+from . import dtypes
+from .graph import Node, grad_mode
+from .tensor import Tensor, View, current_node, wrap
+
+Rule = namedtuple("Rule", "function reads")
+
+
+class Primitive:
+    """A function of arrays with one derivative rule per argument.
+
+    Called with bare arrays it just computes. Called with at least one Tensor it computes, wraps the
+    result, and records a node if an argument is tracked. The rules are called the same way, so
+    `backward()` runs on arrays at NumPy's speed and `create_graph=True` runs the very same rules on
+    Tensors, recording them for the next derivative.
+
+    Args:
+        forward: function of arrays (positional) and metadata (keywords).
+        promotes: "same" brings the arguments to a common dtype, "float" to a floating-point one.
+        is_view: the result may share the memory of its first argument.
+        saves: forward returns (result, saved), and the rules receive `saved` in place of the result.
+    """
+
+    __slots__ = ("forward", "__name__", "promotes", "is_view", "saves", "rules", "reads", "reads_result")
+
+    def __init__(self, forward, name=None, *, promotes=None, is_view=False, saves=False):
+        self.forward = forward
+        self.__name__ = name or forward.__name__
+        self.promotes = promotes
+        self.is_view = is_view
+        self.saves = saves
+        self.rules, self.reads, self.reads_result = (), False, False
+
+    def vjps(self, *functions):
+        """Register the rules: `function(grad, out, *args, **options)` gives the gradient for one argument.
+
+        A parameter whose name starts with an underscore says that the rule does not read those
+        values (at most their shape), so that they may be overwritten, and the result forgotten.
+        None stands for an argument without derivative.
+        """
+        self.rules = tuple(function and Rule(function, read_positions(function)) for function in functions)
+        self.reads = any(rule and rule.reads for rule in self.rules)
+        self.reads_result = any(rule and -1 in rule.reads for rule in self.rules)
+        return self
+
+    def vjp_each(self, function):
+        """Register one rule for any number of arguments: `function(index, grad, out, *args, **options)`."""
+        self.rules = EachArgument(function)
+        return self
+
+    def __get__(self, tensor, owner=None):
+        return self if tensor is None else MethodType(self, tensor)
+
+    def __repr__(self):
+        return f"<primitive {self.__name__}>"
+
+    def __call__(self, *args, **options):
+        arrays, found = [], False
+        for arg in args:
+            if isinstance(arg, Tensor):
+                found = True
+                arrays.append(arg.array)
+            else:
+                arrays.append(arg)
+        if not found:
+            return self.forward(*args, **options)
+        if self.promotes and is_mixed(arrays):
+            args = promote(args, arrays, self.promotes == "float", self.__name__)
+            arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
+        result = self.forward(*arrays, **options)
+        saved = None
+        if self.saves:
+            result, saved = result
+        out = wrap(result)
+        if self.is_view and np.may_share_memory(out.array, arrays[0]):
+            base, steps, _ = args[0].view_of or (args[0], (), None)
+            out.view_of = View(base, (*steps, (self, options)), base.node)
+            out.cell = args[0].cell
+        if grad_mode.enabled:
+            parents, tracked = [], False
+            for arg in args:
+                node = None
+                if isinstance(arg, Tensor):
+                    node = arg.node if arg.view_of is None else current_node(arg)
+                    if node is not None:
+                        tracked = True
+                parents.append(node)
+            if tracked and self.rules:
+                if self.reads_result and not self.saves:
+                    saved = out.array
+                memory = ()
+                if self.reads:
+                    memory = [arg.cell if isinstance(arg, Tensor) else None for arg in args]
+                    memory.append(out.cell)
+                out.node = Node(self, parents, arrays, saved, memory, options)
+        return out
+
+
+primitive = Primitive  # reads better at a definition: add = primitive(np.add)
+
+
+class EachArgument:
+    """The rules of a primitive with any number of arguments, none of which reads values."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __iter__(self):
+        index = 0
+        while True:
+            yield Rule(partial(self.function, index), ())
+            index += 1
+
+
+def read_positions(function):
+    """Which values a rule reads, from its parameters' names: 0, 1, ... for arguments, -1 for the result."""
+    _, out, *names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    reads = [i for i, name in enumerate(names) if not name.startswith("_")]
+    return tuple(reads if out.startswith("_") else [-1, *reads])
+
+
+def is_mixed(arrays):
+    """Whether the arguments are anything but floating-point arrays of one dtype and Python numbers."""
+    dtype = None
+    for array in arrays:
+        kind = type(array)
+        if kind is np.ndarray:
+            if array.dtype is not dtype:
+                if dtype is not None:
+                    return True
+                dtype = array.dtype
+        elif kind is not float and kind is not int:
+            return True
+    return dtype.kind != "f"
+
+
+def promote(args, arrays, to_float, name):
+    """Bring tensors and arrays to PyTorch's common dtype; Python numbers follow by themselves."""
+    arrays = [array.item() if isinstance(array, np.generic) else array for array in arrays]
+    for array in arrays:
+        if not isinstance(array, (np.ndarray, bool, int, float)):
+            raise TypeError(f"{name}(): expected a tensor, an array or a number, got {type(array).__name__}")
+    dtype = dtypes.result_type(arrays)
+    if to_float and dtype.kind != "f":
+        dtype = dtypes.default_float
+    promoted = []
+    for arg, array in zip(args, arrays):
+        if not isinstance(array, np.ndarray) or array.dtype == dtype:
+            promoted.append(arg if isinstance(arg, Tensor) else array)
+        elif isinstance(arg, Tensor):
+            promoted.append(cast(arg, dtype=dtype))
+        else:
+            promoted.append(array.astype(dtype))
+    return promoted
+
+
+cast = primitive(lambda x, dtype: x.astype(dtype), "to")
+cast.vjps(lambda grad, _out, _x, *, dtype: cast(grad, dtype=_x.dtype))
+
+copy = primitive(lambda x: np.array(x, order="C"), "clone")
+copy.vjps(lambda grad, _out, _x: grad)

@@ -1,0 +1,340 @@
+"""`Tensor`: an array with a place in the graph, and what starts a backward pass."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from . import dtypes, graph
+from .graph import Node, tick
+
+# A view knows the tensor whose memory it shares, the calls that lead there, and for which node of
+# that tensor its own node was made: after a write to the base it is made anew.
+View = namedtuple("View", "base steps base_node")
+
+
+class Tensor:
+    """A NumPy array with reverse-mode automatic differentiation; PyTorch's names and meaning.
+
+    Args:
+        data: array, nested list or number, copied. Python floats become float32.
+        dtype: one of `float32 float64 int64 int32 uint8 bool`, or None to follow the data.
+        requires_grad: whether `backward()` shall fill `.grad` (floating-point dtypes only).
+
+    The values are the NumPy array `.array`. `.node` is the recorded call that made the tensor, or a
+    leaf node where a gradient is wanted, or None.
+
+    Example:
+        >>> import minigrad
+        >>> x = minigrad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> y = (x * x).sum()
+        >>> y.backward()
+        >>> x.grad
+        tensor([2., 4., 6.])
+    """
+
+    __slots__ = ("array", "node", "cell", "view_of", "__weakref__")
+    __array_ufunc__ = None  # ndarray + tensor asks Tensor.__radd__, instead of dropping the graph
+
+    def __init__(self, data, dtype=None, requires_grad=False):
+        self.array = as_array(data, dtype, "tensor", copy=True)
+        self.node = self.view_of = None
+        self.cell = [0]
+        if requires_grad:
+            self.requires_grad_()
+
+    # What it is
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    def dim(self):
+        return self.array.ndim
+
+    def size(self, dim=None):
+        """The shape, or its entry `dim`."""
+        return self.array.shape if dim is None else self.array.shape[dim]
+
+    def numel(self):
+        return self.array.size
+
+    def is_contiguous(self):
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self):
+        return self.array.dtype.kind == "f"
+
+    # What it holds
+
+    def numpy(self):
+        """The values as the NumPy array itself, not a copy. Raises RuntimeError where a gradient is tracked."""
+        if self.node is not None:
+            raise RuntimeError("numpy(): the tensor requires grad, so its values would leave the graph. Use t.detach().numpy()")
+        return self.array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self):
+        """The single value as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(f"item(): a tensor of shape {self.shape} has {self.array.size} values, expected exactly one")
+        return self.array.item()
+
+    def tolist(self):
+        return self.array.tolist()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        if self.array.dtype.kind not in "iub":
+            raise TypeError(f"only integer tensors can be used as an index, got {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self):
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"bool(): the truth of a tensor of shape {self.shape} is ambiguous. Use .all(), .any() or .item()"
+            )
+        return bool(self.array.item())
+
+    def __len__(self):
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self):
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    __hash__ = object.__hash__  # by identity, although == compares element by element
+
+    def __repr__(self):
+        array = self.array
+        whole = array.dtype.kind != "f" or not array.size or np.all((array == np.round(array)) | ~np.isfinite(array))
+        text = np.array2string(
+            array, separator=", ", prefix="tensor(", threshold=1000, precision=4,
+            floatmode="maxprec" if whole else "fixed",
+        )  # fmt: skip
+        plain = (dtypes.default_float, dtypes.int64, dtypes.bool_)
+        notes = [text] if self.dtype in plain else [text, f"dtype={self.dtype}"]
+        node = current_node(self)
+        if node is not None:
+            notes.append("requires_grad=True" if not node.parents else f"grad_fn=<{node.primitive.__name__}>")
+        return f"tensor({', '.join(notes)})"
+
+    # Its place in the graph
+
+    @property
+    def requires_grad(self):
+        return current_node(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag):
+        self.requires_grad_(flag)
+
+    def requires_grad_(self, requires_grad=True):
+        """Ask for a gradient, or no longer; a leaf only. Returns the tensor itself."""
+        if not self.is_leaf:
+            raise RuntimeError("requires_grad_(): only leaf tensors can be changed. Use detach() to leave the graph")
+        if not requires_grad:
+            self.node = None
+        elif self.node is None:
+            if self.array.dtype.kind != "f":
+                raise RuntimeError(
+                    f"requires_grad: only floating-point tensors can require gradients, got {self.dtype}. "
+                    "Use .float() or a float dtype"
+                )
+            self.node = Node()
+        return self
+
+    @property
+    def is_leaf(self):
+        node = current_node(self)
+        return node is None or not node.parents
+
+    @property
+    def grad_fn(self):
+        """The recorded call that made this tensor, or None for a leaf."""
+        return None if self.is_leaf else current_node(self)
+
+    @property
+    def grad(self):
+        """The gradient that `backward()` added up here, a Tensor or None."""
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, grad):
+        if grad is not None:
+            if self.node is None:
+                raise RuntimeError("grad: this tensor does not require grad, so it keeps none. Call requires_grad_() first")
+            if not isinstance(grad, Tensor) or grad.shape != self.shape or grad.dtype != self.dtype:
+                got = f"{grad.dtype} of shape {grad.shape}" if isinstance(grad, Tensor) else type(grad).__name__
+                raise TypeError(f"grad: expected a tensor {self.dtype} of shape {self.shape}, got {got}")
+        if self.node is not None:
+            self.node.grad = grad
+
+    def retain_grad(self):
+        """Keep the gradient of a tensor that is not a leaf, too."""
+        if self.node is None:
+            raise RuntimeError("retain_grad(): the tensor does not require grad")
+        current_node(self).keeps_grad = True
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Add the gradient of this tensor to `.grad` of every leaf it was made from.
+
+        Args:
+            gradient: the upstream gradient, of this tensor's shape; may be left out for one value.
+            retain_graph: keep the graph for another backward; by default as `create_graph`.
+            create_graph: record the backward pass itself, for derivatives of derivatives.
+            inputs: a tensor or a sequence of them; then no other receives a gradient.
+
+        Raises RuntimeError when nothing requires grad, when `gradient` is missing or of another
+        shape, when the graph was already used, or when a value it needs was changed in place.
+        """
+        if isinstance(inputs, Tensor):
+            inputs = (inputs,)
+        wanted = None if inputs is None else [current_node(t) for t in inputs]
+        run_backward([self], [gradient], accumulate, retain_graph, create_graph, wanted)
+
+    def detach(self):
+        """The same memory outside the graph."""
+        return wrap(self.array, None, self.cell)
+
+    @property
+    def data(self):
+        """The same memory outside the graph; assigning gives the tensor another array."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
+        self.cell[0] = tick()
+        self.array, self.cell, self.view_of = value.array, value.cell, None
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise RuntimeError("deepcopy: only leaf tensors can be copied out of the graph. Use detach() or clone()")
+        return rebuild(type(self), self.array.copy(), self.requires_grad)
+
+    def __reduce__(self):
+        return rebuild, (type(self), self.array, self.requires_grad)
+
+
+def as_array(data, dtype, caller, copy=None):
+    """`data` as an array of a supported dtype: of `dtype` if given, float32 for Python floats."""
+    if isinstance(data, Tensor):
+        data = data.array
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{caller}(): expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+    if dtype is None:
+        from_python = not isinstance(data, (np.ndarray, np.generic))
+        dtype = dtypes.default_float if from_python and array.dtype == dtypes.float64 else array.dtype
+    return np.array(array, dtype=dtypes.check(dtype, caller), copy=copy)
+
+
+def wrap(array, node=None, cell=None):
+    """A Tensor around `array` itself, without checks: for results that are known to be right."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.array = array if type(array) is np.ndarray else np.asarray(array)
+    tensor.node = node
+    tensor.cell = cell or [0]
+    tensor.view_of = None
+    return tensor
+
+
+def rebuild(kind, array, requires_grad):
+    tensor = wrap(array)
+    tensor.__class__ = kind
+    return tensor.requires_grad_(requires_grad)
+
+
+def current_node(tensor):
+    """The node of `tensor`; that of a view is made anew when its base was written to since."""
+    view = tensor.view_of
+    if view is not None and view.base.node is not view.base_node:
+        again = view.base
+        for primitive, options in view.steps:
+            again = primitive(again, **options)
+        tensor.node, tensor.view_of = again.node, view._replace(base_node=view.base.node)
+    return tensor.node
+
+
+# Running backward
+
+
+def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=False, wanted=None):
+    """Check the upstream gradients and walk the graph."""
+    seeds = []
+    for tensor, gradient in zip(tensors, gradients):
+        node = current_node(tensor)
+        if node is None:
+            raise RuntimeError(
+                "backward(): the tensor does not require grad and no recorded call made it. Nothing it was computed "
+                "from has requires_grad=True, or it was computed under no_grad()"
+            )
+        if gradient is None:
+            if tensor.array.size != 1:
+                raise RuntimeError(
+                    f"backward(): grad can be left out only for a single value, got shape {tensor.shape}. "
+                    "Pass gradient=, or reduce with .sum() or .mean()"
+                )
+            gradient = wrap(np.ones_like(tensor.array))
+        elif not isinstance(gradient, Tensor) or gradient.shape != tensor.shape:
+            got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
+            raise RuntimeError(f"backward(): gradient must be a tensor of shape {tensor.shape}, got {got}")
+        elif gradient.dtype != tensor.dtype:
+            raise RuntimeError(f"backward(): gradient must be {tensor.dtype}, got {gradient.dtype}")
+        seeds.append((node, gradient if create_graph else gradient.array))
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    with graph.set_grad_enabled(create_graph):
+        graph.backward(seeds, deliver, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
+
+
+def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):
+    """The gradients of `outputs` by `inputs` as new tensors, None where nothing depends on the input."""
+    nodes = [current_node(tensor) for tensor in inputs]
+    found = {}
+
+    def collect(node, gradient, owned):
+        found[node] = gradient if isinstance(gradient, Tensor) else wrap(gradient if owned else np.array(gradient))
+
+    run_backward(outputs, upstream, collect, retain_graph, create_graph, nodes)
+    return tuple(found.get(node) for node in nodes)
+
+
+def lift(node):
+    """The inputs and the saved result of `node` as Tensors in the graph, for rules that are recorded."""
+    cells = node.memory or [None] * (len(node.inputs) + 1)
+    inputs = [
+        array if parent is None else wrap(array, parent, cell)
+        for array, parent, cell in zip(node.inputs, node.parents, cells)
+    ]
+    is_result = node.saved is not None and not node.primitive.saves
+    return inputs, wrap(node.saved, node, cells[-1]) if is_result else node.saved
+
+
+def accumulate(node, gradient, owned):
+    """Add a finished gradient to the one that `node` keeps."""
+    if isinstance(gradient, Tensor):
+        node.grad = gradient if node.grad is None else node.grad + gradient
+    elif node.grad is None:
+        node.grad = wrap(gradient if owned else np.array(gradient, order="C"))
+    else:
+        node.grad.array += gradient
+        node.grad.cell[0] = tick()
