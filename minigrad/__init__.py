@@ -1,7 +1,13 @@
-from .dtypes import float32, float64, int64, int32, uint8
+"""minigrad: reverse-mode automatic differentiation on NumPy, with C kernels for losses and optimizers."""
+
+from . import autograd, kernels, nn, optim, utils
+from .autograd import enable_grad, gradcheck, is_grad_enabled, no_grad, set_grad_enabled
 from .dtypes import bool_ as bool
-from .tensor import Tensor
+from .dtypes import float32, float64, int32, int64, uint8
+from .kernels import get_num_threads, set_num_threads
 from .ops import *
 from .random import Generator, manual_seed
-from . import autograd
-from .autograd import enable_grad, gradcheck, is_grad_enabled, no_grad, set_grad_enabled
+from .serialization import load, save
+from .tensor import Tensor
+
+__version__ = "0.1.0"

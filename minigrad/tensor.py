@@ -338,3 +338,12 @@ def accumulate(node, gradient, owned):
     else:
         node.grad.array += gradient
         node.grad.cell[0] = tick()
+
+
+def clear_grad(tensor, set_to_none=True):
+    """Forget the gradient, or fill it with zeros."""
+    if set_to_none:
+        tensor.grad = None
+    elif tensor.grad is not None:
+        tensor.grad = wrap(tensor.grad.array, None, tensor.grad.cell)
+        tensor.grad.zero_()

@@ -1,0 +1,335 @@
+"""The compiled kernels. The only module that knows the extension: its argument orders, pointers and codes.
+
+Everything C reads or writes is checked here for dtype, size and layout, so no call reaches outside an array.
+"""
+
+import math
+import os
+from types import SimpleNamespace
+
+import numpy as np
+
+from . import checks
+from ._native import ffi, lib
+from .parallel import run
+from .table import Table
+
+NULL, BLOCK, ROW_BLOCK = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK
+READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
+INT64 = np.dtype(np.int64)
+FLOAT64 = np.dtype(np.float64)
+INT64_ARRAY, DOUBLE_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "double[]", "size_t[]"))
+PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
+LEVELS = ("baseline", "v3", "v4")
+
+from_buffer = ffi.from_buffer
+_kernels = {}  # dtype -> its kernels at the chosen level
+_instruction_set = None
+
+
+def instruction_sets():
+    """The levels that were built and that this machine has, slowest first."""
+    return LEVELS[: 1 + min(lib.highest_level_built(), lib.highest_level_supported())]
+
+
+def set_instruction_set(name):
+    """Use the kernels of one level from now on."""
+    global _instruction_set
+    if name not in instruction_sets():
+        raise ValueError(f"set_instruction_set(): {name!r} is not one of {', '.join(instruction_sets())}")
+    for dtype, (precision, real) in PRECISIONS.items():
+        ending = f"_{precision}_{name}"
+        functions = {full[: -len(ending)]: getattr(lib, full) for full in dir(lib) if full.endswith(ending)}
+        types = {"array": ffi.typeof(f"{real}[]"), "pointers": ffi.typeof(f"{real} *[]")}
+        _kernels[dtype] = SimpleNamespace(**functions, **types)
+    _instruction_set = name
+
+
+def config():
+    """How the kernels were built and which of them run."""
+    return {
+        "instruction set": _instruction_set,
+        "instruction sets available": instruction_sets(),
+        "compiler": ffi.string(lib.build_compiler()).decode(),
+        "compiler flags": ffi.string(lib.BUILD_FLAGS).decode(),
+    }
+
+
+set_instruction_set(os.environ.get("MINIGRAD_INSTRUCTION_SET") or instruction_sets()[-1])
+
+
+# ---- what C reads ----
+
+
+def _readable(function, argument, array, ctype, dtype, shape):
+    """The address of an array of this dtype and shape, or of a contiguous copy; NULL for None."""
+    if array is None:
+        return NULL
+    if array.dtype is not dtype or array.shape != shape:
+        checks.check_array(function, argument, array, dtype, shape)
+    if array.flags.num & READABLE != READABLE:
+        array = array.copy()
+    return from_buffer(ctype, array)
+
+
+# ---- elementary functions, for the tests ----
+
+
+def _elementary(function, array):
+    checks.check_float(function, "array", array)
+    result, kernels = np.empty(array.shape, array.dtype), _kernels[array.dtype]
+    address = _readable(function, "array", array, kernels.array, array.dtype, array.shape)
+    getattr(kernels, function)(0, array.size, from_buffer(kernels.array, result), address)
+    return result
+
+
+def exp(array):
+    """The kernels' exp, elementwise."""
+    return _elementary("exp", array)
+
+
+def log(array):
+    """The kernels' log, elementwise."""
+    return _elementary("log", array)
+
+
+def log1p(array):
+    """The kernels' log(1 + x), elementwise."""
+    return _elementary("log1p", array)
+
+
+# ---- losses ----
+
+
+def _reduced(kernels, kernel, count, block, input, value_shape, arguments, reduction, divisor, need_gradient):
+    """Run a loss kernel over `count` elements or rows; (value, gradient, the kernel's code)."""
+    gradient, slopes = None, NULL
+    if need_gradient:
+        gradient = np.empty(input.shape, input.dtype)
+        slopes = from_buffer(kernels.array, gradient)
+    if reduction == "none":
+        value = np.empty(value_shape, input.dtype)
+        values = from_buffer(kernels.array, value)
+        return value, gradient, run(kernel, count, block, input.size, NULL, values, slopes, *arguments, 1.0)
+    blocks = -(-count // block)
+    sums = ffi.new(DOUBLE_ARRAY, blocks)
+    value = np.empty((), input.dtype)
+    code = run(kernel, count, block, input.size, sums, NULL, slopes, *arguments, divisor)
+    value[()] = kernels.mean_of_blocks(blocks, sums, divisor)
+    return value, gradient, code
+
+
+def _elementwise(function, input, target, weights, numbers, reduction, need_gradient):
+    """A loss over elements; `weights` are pairs (argument, array or None) and `numbers` what C takes after them."""
+    dtype, shape, count = input.dtype, input.shape, input.size
+    if (kernels := _kernels.get(dtype)) is None:
+        checks.check_float(function, "input", input)
+    checks.check_reduction(function, reduction)
+    ctype = kernels.array
+    arguments = [
+        _readable(function, "input", input, ctype, dtype, shape),
+        _readable(function, "target", target, ctype, dtype, shape),
+    ]
+    for argument, array in weights:
+        arguments.append(_readable(function, argument, array, ctype, dtype, shape))
+    arguments += numbers
+    divisor = count if reduction == "mean" else 1.0
+    value, gradient, code = _reduced(
+        kernels, getattr(kernels, function), count, BLOCK, input, shape, arguments, reduction, divisor, need_gradient
+    )
+    if code:
+        raise checks.bad_probability(function, input, code - 1)
+    return value, gradient
+
+
+def mse_loss(input, target, *, reduction, need_gradient):
+    """(value, gradient) of the squared error."""
+    return _elementwise("mse_loss", input, target, (), (), reduction, need_gradient)
+
+
+def l1_loss(input, target, *, reduction, need_gradient):
+    """(value, gradient) of the absolute error."""
+    return _elementwise("l1_loss", input, target, (), (), reduction, need_gradient)
+
+
+def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
+    """(value, gradient) of the absolute error, rounded off within `beta`."""
+    return _elementwise("smooth_l1_loss", input, target, (), (beta,), reduction, need_gradient)
+
+
+def huber_loss(input, target, *, delta, reduction, need_gradient):
+    """(value, gradient) of the squared error, straightened beyond `delta`."""
+    return _elementwise("huber_loss", input, target, (), (delta,), reduction, need_gradient)
+
+
+def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between probabilities of two classes."""
+    weights = (("weight", weight),)
+    return _elementwise("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
+    weights = (("weight", weight), ("pos_weight", pos_weight))
+    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
+
+
+def _row_arguments(function, argument, input, target, target_dtype, weight, reduction):
+    """The kernels, and the addresses of input, target and weight, of a loss over (rows, classes)."""
+    checks.check_rows(function, argument, input)
+    checks.check_reduction(function, reduction)
+    kernels, dtype, shape = _kernels[input.dtype], input.dtype, input.shape
+    logits = _readable(function, argument, input, kernels.array, dtype, shape)
+    if target_dtype is INT64:
+        labels = _readable(function, "target", target, INT64_ARRAY, INT64, shape[:1])
+    else:
+        labels = _readable(function, "target", target, kernels.array, dtype, shape)
+    return kernels, [logits, labels, _readable(function, "weight", weight, kernels.array, dtype, shape[1:])]
+
+
+def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
+    rows, classes = logits.shape if logits.ndim == 2 else (0, 0)
+    kernels, arguments = _row_arguments("cross_entropy", "logits", logits, target, INT64, weight, reduction)
+    divisor = 1.0
+    if reduction == "mean":
+        blocks = -(-rows // ROW_BLOCK)
+        sums = ffi.new(DOUBLE_ARRAY, blocks)
+        run(kernels.target_weights, rows, ROW_BLOCK, rows, sums, *arguments[1:], classes, ignore_index)
+        divisor = _kernels[FLOAT64].mean_of_blocks(blocks, sums, 1.0) or math.nan  # a mean over no weight
+    arguments += (classes, ignore_index, label_smoothing)
+    value, gradient, code = _reduced(
+        kernels, kernels.cross_entropy, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor, need_gradient
+    )
+    if code:
+        raise checks.bad_class("cross_entropy", target, code - 1, classes)
+    return value, gradient
+
+
+def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
+    function = "cross_entropy_probabilities"
+    kernels, arguments = _row_arguments(function, "logits", logits, target, None, weight, reduction)
+    rows, classes = logits.shape
+    arguments += (classes, label_smoothing)
+    divisor = rows if reduction == "mean" else 1.0
+    value, gradient, _ = _reduced(
+        kernels, kernels.cross_entropy_probabilities, rows, ROW_BLOCK, logits, (rows,), arguments, reduction,
+        divisor, need_gradient,
+    )
+    return value, gradient
+
+
+def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need_gradient):
+    """(value, gradient) of the hinge loss over classes, to the power `p`."""
+    function = "multi_margin_loss"
+    kernels, arguments = _row_arguments(function, "scores", scores, target, INT64, weight, reduction)
+    checks.check_power(function, p)
+    rows, classes = scores.shape
+    arguments += (classes, p, margin)
+    divisor = rows if reduction == "mean" else 1.0
+    value, gradient, code = _reduced(
+        kernels, kernels.multi_margin_loss, rows, ROW_BLOCK, scores, (rows,), arguments, reduction, divisor,
+        need_gradient,
+    )
+    if code:
+        raise checks.bad_class(function, target, code - 1, classes)
+    return value, gradient
+
+
+# ---- optimizers ----
+
+
+def _written(function, argument, arrays, parameters):
+    """The addresses of state that matches the parameters; NULL for None."""
+    if arrays is None:
+        return NULL
+    table = arrays if isinstance(arrays, Table) else Table(arrays, f"{function}(): {argument}")
+    if table.matched is not parameters:
+        checks.check_lists(function, parameters.arrays, {argument: table.arrays})
+        _find_addresses(table)
+        table.matched = parameters
+    return table.addresses
+
+
+def _find_addresses(table):
+    """Fill in a table's addresses and counts, which keep its arrays alive."""
+    kernels = _kernels[table.dtype]
+    table.addresses = ffi.new(kernels.pointers, [from_buffer(kernels.array, array) for array in table.arrays])
+    table.counts = ffi.new(SIZE_ARRAY, [array.size for array in table.arrays])
+
+
+def _update(function, parameters, gradients, states, *numbers):
+    """One optimizer step; `states` maps the names of what is kept between steps to arrays or None, in C's order."""
+    if not isinstance(parameters, Table):
+        parameters = Table(parameters, f"{function}(): parameters")
+    if parameters.addresses is None:
+        _find_addresses(parameters)
+    dtype = parameters.dtype
+    kernels = _kernels[dtype]
+    state_addresses = [_written(function, name, arrays, parameters) for name, arrays in states.items()]
+
+    if isinstance(gradients, Table):
+        gradients = gradients.arrays
+    dtypes = {array.dtype for array in gradients}
+    if [array.shape for array in gradients] != parameters.shapes or (dtypes and dtypes != {dtype}):
+        checks.check_lists(function, parameters.arrays, {"gradients": gradients})
+    held = [
+        from_buffer(kernels.array, array if array.flags.num & READABLE == READABLE else array.copy())
+        for array in gradients
+    ]
+    run(
+        getattr(kernels, function), parameters.size, BLOCK, parameters.size, len(held), parameters.counts,
+        parameters.addresses, *state_addresses, ffi.new(kernels.pointers, held), *numbers,
+    )
+
+
+def _sign(maximize):
+    return -1.0 if maximize else 1.0
+
+
+def sgd(
+    parameters, gradients, momentum_buffers=None, *,
+    lr, momentum, dampening, nesterov, weight_decay, maximize, first,
+):
+    """Stochastic gradient descent, in place. The first step with momentum starts the buffers at the gradient."""
+    states = {"momentum_buffers": momentum_buffers}
+    numbers = lr, momentum, dampening, weight_decay, _sign(maximize), bool(nesterov), bool(first)
+    _update("sgd", parameters, gradients, states, *numbers)
+
+
+def adagrad(parameters, gradients, sums, *, lr, lr_decay, weight_decay, eps, maximize, step):
+    """Adagrad, in place; `step` counts from 1."""
+    rate = lr / (1 + (step - 1) * lr_decay)
+    _update("adagrad", parameters, gradients, {"sums": sums}, rate, weight_decay, eps, _sign(maximize))
+
+
+def rmsprop(
+    parameters, gradients, square_avgs, grad_avgs=None, momentum_buffers=None, *,
+    lr, alpha, eps, weight_decay, momentum, maximize,
+):
+    """RMSprop, in place; centred if `grad_avgs` are given, with momentum if `momentum_buffers` are."""
+    states = {"square_avgs": square_avgs, "grad_avgs": grad_avgs, "momentum_buffers": momentum_buffers}
+    _update("rmsprop", parameters, gradients, states, lr, alpha, eps, weight_decay, momentum, _sign(maximize))
+
+
+def adam(
+    parameters, gradients, exp_avgs, exp_avg_sqs, max_exp_avg_sqs=None, *,
+    lr, beta1, beta2, eps, weight_decay, maximize, step,
+):
+    """Adam, in place; `step` counts from 1. AMSGrad if `max_exp_avg_sqs` are given."""
+    states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
+    step_size, correction = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    numbers = step_size, beta1, beta2, eps, correction, weight_decay, _sign(maximize)
+    _update("adam", parameters, gradients, states, *numbers)
+
+
+def adamw(
+    parameters, gradients, exp_avgs, exp_avg_sqs, max_exp_avg_sqs=None, *,
+    lr, beta1, beta2, eps, weight_decay, maximize, step,
+):
+    """Adam with decoupled weight decay, in place; `step` counts from 1."""
+    states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
+    step_size, correction = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    numbers = step_size, beta1, beta2, eps, correction, 1 - lr * weight_decay, _sign(maximize)
+    _update("adamw", parameters, gradients, states, *numbers)

@@ -1,0 +1,89 @@
+"""One kernel call, spread over threads. cffi releases the GIL while C runs."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+SMALLEST_SPLIT = 1 << 20  # elements; below this, waking a thread costs more than it saves
+SLICES_PER_THREAD = 4  # so that a thread that wakes late, or is interrupted, is not waited for
+
+_pool = None
+
+
+def _number_of_threads(value, source):
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{source}: the number of threads is {value!r}, expected an integer of at least 1")
+    return value
+
+
+def _first_number_of_threads():
+    if text := os.environ.get("MINIGRAD_NUM_THREADS"):
+        return _number_of_threads(int(text) if text.isdecimal() else text, "MINIGRAD_NUM_THREADS")
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_threads = _first_number_of_threads()
+
+
+def get_num_threads():
+    """The number of threads that one large kernel call may use."""
+    return _threads
+
+
+def set_num_threads(number):
+    """Set the number of threads for large kernel calls. The results have the same bits for any number."""
+    global _threads
+    _threads = _number_of_threads(number, "set_num_threads()")
+    _forget_pool()
+
+
+def run(kernel, count, block, work, *arguments):
+    """Call `kernel(begin, end, *arguments)` on slices of [0, count) that start at multiples of `block`.
+
+    Args:
+        work: how many elements the call touches; small work stays on this thread.
+
+    Returns:
+        The smallest nonzero result of a slice, or 0.
+    """
+    if work < SMALLEST_SPLIT or _threads == 1 or count <= block:
+        return kernel(0, count, *arguments) or 0
+
+    blocks = -(-count // block)
+    step = block * -(-blocks // (_threads * SLICES_PER_THREAD))
+    starts = deque(range(0, count, step))
+    codes = []
+
+    def work_through_slices():
+        while True:
+            try:
+                begin = starts.popleft()
+            except IndexError:
+                return
+            codes.append(kernel(begin, min(begin + step, count), *arguments) or 0)
+
+    helpers = [_get_pool().submit(work_through_slices) for _ in range(_threads - 1)]
+    work_through_slices()
+    for helper in helpers:
+        if not helper.cancel():  # one that has not begun has nothing left to do
+            helper.result()
+    return min(filter(None, codes), default=0)
+
+
+def _get_pool():
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(_threads - 1, thread_name_prefix="minigrad")
+    return _pool
+
+
+def _forget_pool():
+    """Drop the pool; in a forked child its threads do not exist."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

@@ -1,0 +1,14 @@
+"""Building blocks of models, with PyTorch's names."""
+
+from . import functional, init
+from .layers import Dropout, Flatten, Identity, Linear, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from .losses import (
+    BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, MultiMarginLoss, SmoothL1Loss,
+)  # fmt: skip
+from .module import Module, ModuleList, Parameter, Sequential
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss",
+    "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "MultiMarginLoss", "Parameter", "ReLU", "Sequential",
+    "Sigmoid", "SmoothL1Loss", "Softmax", "Tanh", "functional", "init",
+]  # fmt: skip

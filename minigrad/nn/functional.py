@@ -1,0 +1,259 @@
+"""Layers and losses as functions, with PyTorch's names, formulas and defaults."""
+
+import numpy as np
+
+from ..ops import losses as fused
+from ..ops.elementwise import relu, sigmoid, softplus, tanh
+from ..ops.linear_algebra import affine
+from ..ops.reductions import log_softmax, softmax
+from ..ops.shaping import flatten, movedim
+from ..random import stream
+from ..tensor import Tensor, wrap
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "flatten", "huber_loss",
+    "l1_loss", "linear", "log_softmax", "mse_loss", "multi_margin_loss", "one_hot", "relu", "sigmoid",
+    "smooth_l1_loss", "softmax", "softplus", "tanh",
+]  # fmt: skip
+
+
+def linear(input, weight, bias=None):
+    """input weight^T + bias, for input (..., in), weight (out, in) and bias (out)."""
+    for name, value in (("input", input), ("weight", weight)) if bias is None else (
+        ("input", input), ("weight", weight), ("bias", bias)
+    ):  # fmt: skip
+        if not isinstance(value, Tensor):
+            raise TypeError(f"linear(): {name} must be a tensor, got {type(value).__name__}")
+        if value.dtype != weight.dtype:
+            raise RuntimeError(f"linear(): {name} is {value.dtype}, the weight {weight.dtype}. Use .to(dtype)")
+    if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
+        raise RuntimeError(
+            f"linear(): input of shape {input.shape} does not fit a weight of shape {weight.shape}, "
+            "expected (..., in) and (out, in)"
+        )
+    if bias is None:
+        return affine(input, weight)
+    if bias.shape != weight.shape[:1]:
+        raise RuntimeError(f"linear(): bias has shape {bias.shape}, expected {weight.shape[:1]}")
+    return affine(input, weight, bias)
+
+
+def probability(p, caller):
+    """Return `p`, or raise ValueError if it is not in [0, 1]."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{caller}: p must be between 0 and 1, got {p}")
+    return p
+
+
+def dropout(input, p=0.5, training=True, generator=None):
+    """Zero each element with probability `p` and scale the others by 1 / (1 - p) (Srivastava et al. 2014)."""
+    probability(p, "dropout()")
+    if not training or p == 0:
+        return input
+    kept = stream(generator).random(input.shape, np.float32) >= p
+    return input * wrap(kept.astype(input.dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, input.dtype))
+
+
+def one_hot(target, num_classes=-1):
+    """Rows of zeros with a 1 at each class; int64 in, int64 out, with one more axis."""
+    classes = int(target.array.max()) + 1 if num_classes == -1 else num_classes
+    if target.dtype.kind not in "iu" or target.numel() and not 0 <= target.array.min() <= target.array.max() < classes:
+        raise ValueError(f"one_hot(): target must hold integers from 0 to {classes - 1}")
+    return wrap((target.array[..., None] == np.arange(classes)).astype(np.int64))
+
+
+# Losses
+
+
+def _check(name, reduction, **tensors):
+    """All are tensors of the dtype of the first, which is a floating-point one; the reduction is known."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}(): reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    dtype = None
+    for argument, value in tensors.items():
+        if value is None:
+            continue
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}(): {argument} must be a tensor, got {type(value).__name__}")
+        if dtype is None and value.dtype.kind != "f":
+            raise RuntimeError(f"{name}(): {argument} must be a floating-point tensor, got {value.dtype}")
+        if dtype not in (None, value.dtype):
+            raise RuntimeError(f"{name}(): {argument} is {value.dtype}, expected {dtype} as the input. Use .to(dtype)")
+        dtype = value.dtype
+
+
+def _check_pair(name, reduction, input, target):
+    _check(name, reduction, input=input, target=target)
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name}(): input has shape {input.shape} and target {target.shape}; they must be equal, nothing is "
+            "broadcast here. Use reshape(), squeeze() or unsqueeze()"
+        )
+
+
+def mse_loss(input, target, reduction="mean"):
+    """Mean squared error, (input - target)^2.
+
+    Args:
+        input, target: tensors of one shape and floating-point dtype.
+        reduction: "mean" over all elements, "sum" (the L2 loss), or "none".
+
+    Raises ValueError when the shapes differ: nothing is broadcast.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.functional.mse_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
+        tensor(2.)
+    """
+    _check_pair("mse_loss", reduction, input, target)
+    return fused.mse_loss(input, target, reduction=reduction)
+
+
+def l1_loss(input, target, reduction="mean"):
+    """Mean absolute error, |input - target|; its slope at 0 is 0. Shapes as in `mse_loss`."""
+    _check_pair("l1_loss", reduction, input, target)
+    return fused.l1_loss(input, target, reduction=reduction)
+
+
+def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+    """With d = input - target: d^2 / (2 beta) where |d| < beta, else |d| - beta/2 (Girshick 2015, eq. 3)."""
+    _check_pair("smooth_l1_loss", reduction, input, target)
+    if not beta >= 0:
+        raise RuntimeError(f"smooth_l1_loss(): beta must be >= 0, got {beta}")
+    return fused.smooth_l1_loss(input, target, beta=beta, reduction=reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """With d = input - target: d^2 / 2 where |d| < delta, else delta (|d| - delta/2) (Huber 1964)."""
+    _check_pair("huber_loss", reduction, input, target)
+    if not delta > 0:
+        raise RuntimeError(f"huber_loss(): delta must be > 0, got {delta}")
+    return fused.huber_loss(input, target, delta=delta, reduction=reduction)
+
+
+def _spread(name, argument, weight, input):
+    """`weight` broadcast to the shape of `input`."""
+    if weight is None or weight.shape == input.shape:
+        return weight
+    try:
+        np.broadcast_to(weight.array, input.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name}(): {argument} of shape {weight.shape} does not broadcast to the input's shape {input.shape}"
+        ) from None
+    return weight.expand(input.shape)
+
+
+def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+    """-(t log p + (1 - t) log(1 - p)) on probabilities p = input in [0, 1]; logarithms are cut off at -100.
+
+    `weight` rescales each element and broadcasts. The slope is (p - t) / max(p (1 - p), 1e-12), as in
+    PyTorch. Raises RuntimeError for a probability outside [0, 1]. On logits,
+    `binary_cross_entropy_with_logits` is exact where a sigmoid would round to 0 or 1.
+    """
+    name = "binary_cross_entropy"
+    _check_pair(name, reduction, input, target)
+    _check(name, reduction, input=input, weight=weight)
+    return fused.binary_cross_entropy(input, target, _spread(name, "weight", weight, input), reduction=reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+    """(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) on logits x = input: sigmoid and log loss in one.
+
+    `pos_weight` scales the positive term, `weight` each element; both broadcast to the input.
+    """
+    name = "binary_cross_entropy_with_logits"
+    _check_pair(name, reduction, input, target)
+    _check(name, reduction, input=input, weight=weight, pos_weight=pos_weight)
+    weight = _spread(name, "weight", weight, input)
+    pos_weight = _spread(name, "pos_weight", pos_weight, input)
+    return fused.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
+
+
+def _check_classes(name, input, target, weight):
+    classes = input.shape[min(1, input.ndim - 1)]
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(f"{name}(): weight has shape {weight.shape}, expected ({classes},), one per class")
+    expected = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+    if target.dtype != np.int64:
+        raise RuntimeError(f"{name}(): target must hold class indices as int64, got {target.dtype}. Use .long()")
+    if target.shape != expected:
+        raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for an input of {input.shape}")
+
+
+def _rows(x):
+    """(C), (N, C) or (N, C, d1, ...) as rows of classes."""
+    if x.ndim == 2:
+        return x
+    if x.ndim == 1:
+        return x.unsqueeze(0)
+    moved = movedim(x, 1, -1)
+    return moved.reshape(-1, moved.shape[-1])
+
+
+def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """Softmax and log loss in one: -log softmax(input)[target].
+
+    Args:
+        input: logits (C), (N, C) or (N, C, d1, ...); unbounded numbers, not probabilities.
+        target: int64 class indices, (), (N) or (N, d1, ...); or probabilities of the input's shape.
+        weight: one factor per class, (C).
+        ignore_index: rows with this target add neither to the loss nor to the mean's divisor.
+        reduction: "mean" divides by the sum of the weights of the targets (by N for probabilities),
+            so with `weight` it is not the mean of "none"; "sum"; "none" gives the target's shape.
+        label_smoothing: e mixes the target with the uniform distribution: (1 - e) target + e / C.
+
+    Raises:
+        IndexError: for a target that is no class and not `ignore_index`.
+        ValueError: when the shapes do not fit.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.functional.cross_entropy(minigrad.zeros(1, 4), minigrad.tensor([2]))  # log 4
+        tensor(1.3863)
+    """
+    name = "cross_entropy"
+    _check(name, reduction, input=input, weight=weight)
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{name}(): target must be a tensor, got {type(target).__name__}")
+    if input.ndim == 0:
+        raise ValueError(f"{name}(): input must be (C), (N, C) or (N, C, d1, ...), got a single number")
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"{name}(): label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if target.dtype.kind == "f":
+        _check_pair(name, reduction, input, target)
+        rows, leading = _rows(input), input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+        loss = fused.cross_entropy_probabilities(
+            rows, _rows(target), weight, label_smoothing=label_smoothing, reduction=reduction
+        )
+    else:
+        _check_classes(name, input, target, weight)
+        leading = target.shape
+        loss = fused.cross_entropy(
+            _rows(input), target.reshape(-1), weight,
+            ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
+        )  # fmt: skip
+    return loss.reshape(leading) if reduction == "none" and loss.shape != leading else loss
+
+
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
+    """The multiclass hinge loss: sum over j != y of max(0, margin - s_y + s_j)^p / C for scores s = input.
+
+    Args:
+        input: scores (N, C) or (C).
+        target: int64 classes (N) or ().
+        p: 1 or 2.
+        weight: one factor per class, (C), chosen by the target.
+
+    The division by all C classes is PyTorch's; multiply by C for the hinge loss of the textbooks.
+    Raises IndexError for a target that is no class.
+    """
+    name = "multi_margin_loss"
+    _check(name, reduction, input=input, weight=weight)
+    if p not in (1, 2):
+        raise ValueError(f"{name}(): p must be 1 or 2, got {p!r}")
+    if input.ndim not in (1, 2):
+        raise ValueError(f"{name}(): input must be (C) or (N, C), got shape {input.shape}")
+    _check_classes(name, input, target, weight)
+    loss = fused.multi_margin_loss(_rows(input), target.reshape(-1), weight, p=p, margin=margin, reduction=reduction)
+    return loss.reshape(target.shape) if reduction == "none" and loss.shape != target.shape else loss

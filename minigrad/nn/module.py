@@ -1,0 +1,256 @@
+"""`Parameter`, `Module`, and the modules that hold other modules."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from .. import dtypes
+from ..ops.inplace import touch
+from ..tensor import Tensor, clear_grad
+
+Keys = namedtuple("Keys", "missing_keys unexpected_keys")
+
+
+class Parameter(Tensor):
+    """A tensor that a `Module` trains: it requires grad, and a module that holds it finds it."""
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad=True):
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}. Use Parameter(minigrad.tensor(...))")
+        self.array, self.cell = data.array, data.cell
+        self.node = self.view_of = None
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self):
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Module:
+    """The base of all layers and models. Define `forward`, assign parameters and modules as attributes.
+
+    What a module holds is read from its attributes: there is no second list to keep in step.
+
+    Example:
+        >>> import minigrad
+        >>> from minigrad import nn
+        >>> class Line(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.slope = nn.Parameter(minigrad.ones(1))
+        ...     def forward(self, x):
+        ...         return self.slope * x
+        >>> [name for name, parameter in Line().named_parameters()]
+        ['slope']
+    """
+
+    training = True
+    buffer_names = frozenset()
+
+    def forward(self, *args, **named):
+        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *args, **named):
+        return self.forward(*args, **named)
+
+    # What it holds
+
+    def register_parameter(self, name, parameter):
+        setattr(self, name, parameter)
+
+    def register_module(self, name, module):
+        setattr(self, name, module)
+
+    add_module = register_module
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Hold a tensor that is not trained; `state_dict` includes it if `persistent`."""
+        setattr(self, name, tensor)
+        self.buffer_names = self.buffer_names | {name} if persistent else self.buffer_names - {name}
+
+    def named_children(self):
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def children(self):
+        return (module for _, module in self.named_children())
+
+    def named_modules(self, prefix="", seen=None):
+        """This module and all below it, each once, with dotted names."""
+        seen = set() if seen is None else seen
+        if self not in seen:
+            seen.add(self)
+            yield prefix, self
+            for name, module in self.named_children():
+                yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen)
+
+    def modules(self):
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self):
+        """All parameters, each once, with dotted names."""
+        return _once(self._entries(lambda module, name, value: isinstance(value, Parameter)))
+
+    def parameters(self):
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self):
+        return _once(self._entries(lambda module, name, value: name in module.buffer_names and value is not None))
+
+    def buffers(self):
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _entries(self, wanted):
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if wanted(module, name, value):
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    # What it does to all of it
+
+    def apply(self, function):
+        """Call `function` on every module, this one last."""
+        for module in self.children():
+            module.apply(function)
+        function(self)
+        return self
+
+    def train(self, mode=True):
+        """Switch to training, which matters to modules such as Dropout."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch to evaluation."""
+        return self.train(False)
+
+    def zero_grad(self, set_to_none=True):
+        for parameter in self.parameters():
+            clear_grad(parameter, set_to_none)
+
+    def requires_grad_(self, requires_grad=True):
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def to(self, target):
+        """Convert all floating-point parameters and buffers to a dtype; "cpu" changes nothing."""
+        if target != "cpu":
+            dtype = dtypes.check(target, "to()")
+            for tensor in (*self.parameters(), *self.buffers()):
+                if tensor.is_floating_point() and tensor.dtype != dtype:
+                    tensor.grad = None
+                    tensor.data = tensor.detach().to(dtype)
+        return self
+
+    def float(self):
+        return self.to(dtypes.float32)
+
+    def double(self):
+        return self.to(dtypes.float64)
+
+    # Saving
+
+    def state_dict(self):
+        """Names and values of all parameters and buffers; the tensors share the module's memory."""
+        kept = self._entries(lambda module, name, value: isinstance(value, Parameter) or name in module.buffer_names)
+        return {name: value.detach() for name, value in kept if value is not None}
+
+    def load_state_dict(self, state_dict, strict=True):
+        """Copy values into parameters and buffers, by name.
+
+        Raises RuntimeError, and changes nothing, when a shape differs, or, if `strict`, when names
+        are missing or unknown. Returns (missing_keys, unexpected_keys).
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing: {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected: {', '.join(unexpected)}")
+        loaded = {}
+        for name in own.keys() & state_dict.keys():
+            value = state_dict[name]
+            loaded[name] = value.array if isinstance(value, Tensor) else np.asarray(value)
+            if loaded[name].shape != own[name].shape:
+                problems.append(f"{name} has shape {loaded[name].shape}, expected {own[name].shape}")
+        if problems:
+            raise RuntimeError(f"load_state_dict({type(self).__name__}): " + "; ".join(problems))
+        for name, array in loaded.items():
+            np.copyto(own[name].array, array, casting="same_kind")
+            touch(own[name])
+        return Keys(missing, unexpected)
+
+    # Printing
+
+    def extra_repr(self):
+        """What stands between the parentheses."""
+        return ""
+
+    def __repr__(self):
+        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return "\n  ".join([f"{type(self).__name__}({self.extra_repr()}", *lines]) + "\n)"
+
+
+def _once(entries):
+    seen = set()
+    for name, value in entries:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
+
+
+class ModuleList(Module):
+    """A list of modules that a module may hold."""
+
+    def __init__(self, modules=()):
+        super().__init__()
+        for module in modules:
+            self.append(module)
+
+    def append(self, module):
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
+        setattr(self, str(len(self)), module)
+        return self
+
+    def __len__(self):
+        return len(list(self.children()))
+
+    def __iter__(self):
+        return self.children()
+
+    def __getitem__(self, index):
+        chosen = list(self.children())[index]
+        return type(self)(*chosen) if isinstance(chosen, list) and isinstance(self, Sequential) else chosen
+
+
+class Sequential(ModuleList):
+    """Modules called one after the other, each on the result of the one before.
+
+    Example:
+        >>> from minigrad import nn
+        >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        Sequential(
+          (0): Linear(in_features=2, out_features=3, bias=True)
+          (1): ReLU()
+        )
+    """
+
+    def __init__(self, *modules):
+        if len(modules) == 1 and isinstance(modules[0], dict):
+            Module.__init__(self)
+            for name, module in modules[0].items():
+                setattr(self, name, module)
+        else:
+            super().__init__(modules)
+
+    def forward(self, x):
+        for module in self.children():
+            x = module(x)
+        return x

@@ -1,0 +1,133 @@
+"""The losses: one fused kernel each, and the formula it computes, written with primitives.
+
+The kernel returns the value and, where one is wanted, the gradient for `input`, from one trip over
+memory; backward only multiplies by what flows in. The formula serves where that is not enough: when
+the backward pass is itself differentiated, and when another argument than `input` requires grad.
+"""
+
+import numpy as np
+
+from .. import kernels
+from ..graph import grad_mode
+from ..primitive import primitive
+from ..tensor import Tensor, gradients
+from .elementwise import abs, clamp, log, relu, softplus, where
+from .indexing import getitem
+from .reductions import log_softmax
+
+
+def fused(formula):
+    """The loss whose kernel is called like `formula`."""
+    name = formula.__name__
+
+    def forward(*arrays, **options):
+        return getattr(kernels.active, name)(*arrays, **options)
+
+    def backward(grad, gradient, input, *others, need_gradient, **options):
+        if isinstance(grad, Tensor):
+            loss = formula(input, *others, **options)
+            return gradients([loss], [input], [grad], create_graph=True)[0]
+        if grad.ndim == 0:
+            return gradient if grad == 1 else gradient * grad
+        return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
+
+    kernel = primitive(forward, name, saves=True).vjps(backward)
+
+    def loss(input, *others, **options):
+        for other in others:
+            if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
+                return formula(input, *others, **options)
+        need_gradient = grad_mode.enabled and isinstance(input, Tensor) and input.requires_grad
+        return kernel(input, *others, need_gradient=need_gradient, **options)
+
+    loss.__name__ = name
+    return loss
+
+
+def _reduced(loss, reduction, total_weight=None):
+    if reduction == "none":
+        return loss
+    total = loss.sum()
+    if reduction == "sum":
+        return total
+    return total / (loss.numel() if total_weight is None else total_weight)
+
+
+@fused
+def mse_loss(input, target, *, reduction):
+    difference = input - target
+    return _reduced(difference * difference, reduction)
+
+
+@fused
+def l1_loss(input, target, *, reduction):
+    return _reduced(abs(input - target), reduction)
+
+
+@fused
+def smooth_l1_loss(input, target, *, beta, reduction):
+    size = abs(input - target)
+    if beta == 0:
+        return _reduced(size, reduction)
+    return _reduced(where(size < beta, size * size * (0.5 / beta), size - 0.5 * beta), reduction)
+
+
+@fused
+def huber_loss(input, target, *, delta, reduction):
+    size = abs(input - target)
+    return _reduced(where(size < delta, size * size * 0.5, (size - 0.5 * delta) * delta), reduction)
+
+
+@fused
+def binary_cross_entropy(input, target, weight, *, reduction):
+    loss = -(target * clamp(log(input), min=-100.0) + (1.0 - target) * clamp(log(1.0 - input), min=-100.0))
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+@fused
+def binary_cross_entropy_with_logits(input, target, weight, pos_weight, *, reduction):
+    positive = 1.0 if pos_weight is None else 1.0 + (pos_weight - 1.0) * target
+    loss = (1.0 - target) * input + positive * softplus(-input)
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+def _numbers(x):
+    return x.array if isinstance(x, Tensor) else x
+
+
+def _class_weights(weight, target, kept):
+    """The weight of each row: that of its class, 0 where it is ignored."""
+    return kept if weight is None else getitem(weight, index=(target,)) * kept
+
+
+@fused
+def cross_entropy(input, target, weight, *, ignore_index, label_smoothing, reduction):
+    target = _numbers(target)
+    kept = (target != ignore_index).astype(input.dtype)
+    target = np.where(target == ignore_index, 0, target)
+    logp = log_softmax(input, 1)
+    row_weight = _class_weights(weight, target, kept)
+    loss = -getitem(logp, index=(np.arange(len(target)), target)) * row_weight
+    if label_smoothing:
+        smooth = -(logp if weight is None else logp * weight).sum(1) * kept
+        loss = (1.0 - label_smoothing) * loss + (label_smoothing / input.shape[1]) * smooth
+    return _reduced(loss, reduction, row_weight.sum())
+
+
+@fused
+def cross_entropy_probabilities(input, target, weight, *, label_smoothing, reduction):
+    if label_smoothing:
+        target = target * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
+    products = log_softmax(input, 1) * target
+    return _reduced(-(products if weight is None else products * weight).sum(1), reduction)
+
+
+@fused
+def multi_margin_loss(input, target, weight, *, p, margin, reduction):
+    target = _numbers(target)
+    rows = np.arange(len(target))
+    excess = relu(input - getitem(input, index=(rows, target)).unsqueeze(1) + margin)
+    others = np.ones(input.shape, input.dtype)
+    others[rows, target] = 0
+    loss = ((excess if p == 1 else excess * excess) * others).sum(1) / input.shape[1]
+    return _reduced(loss if weight is None else loss * getitem(weight, index=(target,)), reduction)

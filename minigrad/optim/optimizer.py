@@ -1,0 +1,209 @@
+"""What all optimizers share: parameter groups, state, and the loop over parameters."""
+
+from operator import is_
+
+import numpy as np
+
+from .. import kernels
+from ..graph import enable_grad, tick
+from ..tensor import Tensor, clear_grad, wrap
+
+
+class Batch:
+    """Parameters that one kernel call updates together, with pointers that stay good for many steps."""
+
+    __slots__ = ("parameters", "arrays", "states", "kept", "names", "tables", "fresh", "contiguous")
+
+    def __init__(self, parameters, states, names, fresh, contiguous):
+        self.parameters, self.states, self.names = parameters, states, names
+        self.fresh, self.contiguous = fresh, contiguous
+        self.arrays = [parameter.array for parameter in parameters]
+        self.kept = [state[name] for name in names for state in states]
+        collect = kernels.Table if contiguous else list
+        columns = [collect([state[name].array for state in states]) for name in names]
+        self.tables = collect(self.arrays), dict(zip(names, columns))
+
+    def fits(self):
+        """Whether every parameter still has a gradient and all arrays are those the pointers lead to."""
+        for parameter, array in zip(self.parameters, self.arrays):
+            if parameter.array is not array or parameter.node is None or parameter.node.grad is None:
+                return False
+        return all(map(is_, self.kept, [state[name] for name in self.names for state in self.states]))
+
+
+class Optimizer:
+    """The base of the optimizers.
+
+    A subclass says what it keeps for each parameter (`initial_state`) and how many parameters are
+    updated at once (`update`, one kernel call).
+
+    Args:
+        params: an iterable of parameters, or of dictionaries, each a group: "params" and what differs
+            from the defaults.
+        defaults: the hyperparameters by name.
+
+    Raises:
+        ValueError: for an empty list of parameters, one given twice, or an impossible hyperparameter.
+        TypeError: for anything that is not a tensor.
+    """
+
+    def __init__(self, params, defaults):
+        if isinstance(params, Tensor):
+            raise TypeError(f"{self._name}: params must be an iterable of tensors or dictionaries, got one tensor. Use [tensor]")
+        self.defaults, self.param_groups, self.state = defaults, [], {}
+        self.steps, self._batches = 0, {}
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{self._name}: params is empty. Pass model.parameters() of a model that has some")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    @property
+    def _name(self):
+        return type(self).__name__
+
+    def add_param_group(self, group):
+        """Add parameters, with their own hyperparameters where the dictionary gives any."""
+        if not isinstance(group, dict):
+            raise TypeError(f"{self._name}: a parameter group must be a dictionary, got {type(group).__name__}")
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        known = {parameter for other in self.param_groups for parameter in other["params"]}
+        for i, parameter in enumerate(params):
+            if not isinstance(parameter, Tensor):
+                raise TypeError(f"{self._name}: params[{i}] must be a tensor, got {type(parameter).__name__}")
+            if not parameter.is_leaf:
+                raise ValueError(f"{self._name}: params[{i}] is not a leaf; optimize the tensor it was computed from")
+            if not parameter.is_floating_point():
+                raise ValueError(f"{self._name}: params[{i}] is {parameter.dtype}, expected a floating-point tensor")
+            if parameter in known:
+                raise ValueError(f"{self._name}: params[{i}] appears more than once")
+            known.add(parameter)
+        group = {"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
+        self.check(group)
+        self.param_groups.append(group)
+
+    def require(self, group, **bounds):
+        """Raise ValueError unless each hyperparameter is at least its bound."""
+        for name, bound in bounds.items():
+            if not group[name] >= bound:
+                raise ValueError(f"{self._name}: {name} must be >= {bound}, got {group[name]}")
+
+    # What a subclass defines
+
+    def check(self, group):
+        """Raise ValueError for impossible hyperparameters."""
+
+    def initial_state(self, group):
+        """The starting value of each array kept per parameter, by name; without those not in use."""
+        return {}
+
+    def update(self, kernel, group, step, fresh, parameters, gradients, **state):
+        """Update many parameters by one call of a function of `kernel`."""
+        raise NotImplementedError
+
+    # The loop
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients, or fill them with zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                clear_grad(parameter, set_to_none)
+
+    def step(self, closure=None):
+        """Update all parameters that have a gradient; the others, and their state, stay as they are.
+
+        `closure`, if given, computes the loss again and returns it.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self.steps += 1
+        for index, group in enumerate(self.param_groups):
+            batches = self._batches.get(index)
+            if not self._still_good(group, batches):
+                batches = self._batches[index] = self._make_batches(group)
+            for batch in batches:
+                self._update_batch(group, batch)
+        return loss
+
+    def _still_good(self, group, batches):
+        if batches is None or sum(len(batch.parameters) for batch in batches) != len(group["params"]):
+            return False
+        return all(not batch.fresh and batch.fits() for batch in batches)
+
+    def _make_batches(self, group):
+        """Gather the parameters by what a kernel call must have in common."""
+        initial = self.initial_state(group)
+        gathered = {}
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state.setdefault(parameter, {"step": 0})
+            fresh = not initial.keys() <= state.keys()
+            for name, value in initial.items():
+                if name not in state:
+                    state[name] = wrap(np.full(parameter.shape, value, parameter.dtype))
+            key = parameter.dtype, state["step"], fresh, parameter.is_contiguous()
+            gathered.setdefault(key, []).append((parameter, state))
+        return [
+            Batch([p for p, _ in members], [state for _, state in members], tuple(initial), fresh, contiguous)
+            for (_, _, fresh, contiguous), members in gathered.items()
+        ]
+
+    def _update_batch(self, group, batch):
+        now = tick()
+        for state in batch.states:
+            state["step"] += 1
+        gradients = [parameter.node.grad.array for parameter in batch.parameters]
+        # The kernels in C want contiguous memory; the reference takes any.
+        kernel = kernels.active if batch.contiguous else kernels.reference
+        parameters, state = batch.tables
+        self.update(kernel, group, batch.states[0]["step"], batch.fresh, parameters, gradients, **state)
+        for parameter in batch.parameters:
+            parameter.cell[0] = now
+
+    # Saving
+
+    def state_dict(self):
+        """Hyperparameters and state, parameters replaced by their numbers; for `minigrad.save`."""
+        order = [parameter for group in self.param_groups for parameter in group["params"]]
+        number = {parameter: i for i, parameter in enumerate(order)}
+        groups = [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups]
+        return {"state": {number[p]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict):
+        """Take over what `state_dict` returned. Raises ValueError, changing nothing, when it does not fit."""
+        groups = state_dict["param_groups"]
+        sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        if sizes != own:
+            raise ValueError(f"{self._name}.load_state_dict: groups of {sizes} parameters, expected {own}")
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        numbers = [number for group in groups for number in group["params"]]
+        loaded = {}
+        for number, parameter in zip(numbers, parameters):
+            saved = state_dict["state"].get(number, state_dict["state"].get(str(number)))
+            if saved is None:
+                continue
+            loaded[parameter] = {}
+            for name, value in saved.items():
+                if isinstance(value, Tensor) and name != "step":
+                    if value.shape != parameter.shape:
+                        raise ValueError(
+                            f"{self._name}.load_state_dict: {name} of parameter {number} has shape {value.shape}, "
+                            f"expected {parameter.shape}"
+                        )
+                    value = wrap(np.array(value.array, dtype=parameter.dtype, order="C"))
+                loaded[parameter][name] = int(value) if name == "step" else value
+        self.state, self._batches = loaded, {}
+        for group, saved in zip(self.param_groups, groups):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+
+    def __repr__(self):
+        lines = [f"{self._name} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])

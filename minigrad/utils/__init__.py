@@ -1,0 +1,5 @@
+"""Loading data: `minigrad.utils.data`."""
+
+from . import data
+
+__all__ = ["data"]
