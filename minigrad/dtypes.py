@@ -13,8 +13,6 @@ _scalar_dtype = {bool: bool_, int: int64, float: default_float}
 
 def check(dtype, caller):
     """Return `dtype` as one of the supported dtypes, or say which those are."""
-    if dtype is float:
-        return default_float
     dtype = np.dtype(dtype)
     if dtype not in supported:
         raise TypeError(f"{caller}: dtype {dtype} is not supported, expected one of {', '.join(map(str, supported))}")

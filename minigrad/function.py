@@ -14,7 +14,7 @@ class Context:
 
     def __init__(self, name, needs_input_grad):
         self.name, self.needs_input_grad = name, needs_input_grad
-        self.saved, self.results, self.node, self.non_differentiable = (), (), None, set()
+        self.saved, self.results, self.node, self.non_differentiable = (), {}, None, set()
 
     def save_for_backward(self, *tensors):
         """Keep arguments or results of forward; backward finds them in `saved_tensors`."""
@@ -89,10 +89,15 @@ class Function:
         if grad_mode.enabled and any(ctx.needs_input_grad):
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
             node = Node(Call(cls, outputs), parents, arrays, ctx, (), {})
-            ctx.results, ctx.node = {id(output.array): i for i, output in enumerate(outputs)}, weakref.ref(node)
+            ctx.node = weakref.ref(node)
             for i, output in enumerate(outputs):
                 tracked = output.dtype.kind == "f" and id(output) not in ctx.non_differentiable
-                outputs[i] = wrap(output.array, result_node(i, node) if tracked else None, output.cell)
+                array, cell = output.array, output.cell
+                if any(isinstance(given, np.ndarray) and np.may_share_memory(array, given) for given in arrays):
+                    array, cell = array.copy(), None  # the graph would not see a write to the one change the other
+                else:
+                    ctx.results[id(array)] = i
+                outputs[i] = wrap(array, result_node(i, node) if tracked else None, cell)
         return tuple(outputs) if several else outputs[0]
 
 
@@ -104,8 +109,11 @@ class Call:
     def __init__(self, function, outputs):
         self.function, self.__name__ = function, function.__name__
         self.templates = [(output.shape, output.dtype) for output in outputs]
-        self.rules = EachArgument(self.gradient)
         self.parts, self.gradients = None, {}
+
+    @property  # an attribute would lead back here, and only the cyclic collector free the gradients
+    def rules(self):
+        return EachArgument(self.gradient)
 
     def gradient(self, index, parts, ctx, *inputs):
         if parts is not self.parts:
@@ -136,7 +144,7 @@ class Call:
                     f"{self.__name__}.backward: the gradient for argument {i} must be a tensor of shape {given.shape}, got {got}"
                 )
         # A view, so that the walk does not take memory that the user may still hold for its own.
-        return {i: grad if grad is None or lifted else grad.array.view() for i, grad in enumerate(returned)}
+        return {i: grad if lifted or not isinstance(grad, Tensor) else grad.array.view() for i, grad in enumerate(returned)}
 
 
 class Result:
@@ -157,7 +165,8 @@ class Parts:
         self.gradients = dict(gradients)
 
     def __add__(self, other):
-        return Parts(self.gradients | other.gradients)
+        ours, theirs = self.gradients, other.gradients
+        return Parts(ours | theirs | {i: ours[i] + theirs[i] for i in ours.keys() & theirs.keys()})
 
 
 def result_node(position, node):

@@ -5,10 +5,10 @@ made them. Backward is one loop: take the youngest node that has a gradient, ask
 gradients of its inputs, add those up where a value was used more than once, and forget the node.
 """
 
-import heapq
 import itertools
 import threading
 from contextlib import ContextDecorator
+from heapq import heappop, heappush
 
 tick = itertools.count(1).__next__  # one clock for the creation of nodes and for writes to memory
 
@@ -88,8 +88,11 @@ def is_grad_enabled():
     return grad_mode.enabled
 
 
+RELEASED = (None,)
+
+
 class Node:
-    """One recorded call, or, without parents, a leaf: a value whose gradient somebody asked for.
+    """One recorded call.
 
     `order` is the time of its creation, so every node is younger than all it was made from.
     `inputs` are the arrays the call received, `saved` its result or whatever its forward kept for
@@ -97,10 +100,10 @@ class Node:
     last in-place write.
     """
 
-    __slots__ = ("order", "primitive", "parents", "inputs", "saved", "memory", "options",
-                 "keeps_grad", "grad", "__weakref__")  # fmt: skip
+    keeps_grad = False
+    grad = None
 
-    def __init__(self, primitive=None, parents=(), inputs=(), saved=None, memory=(), options=None):
+    def __init__(self, primitive, parents, inputs, saved, memory, options):
         self.order = tick()
         self.primitive = primitive
         self.parents = parents
@@ -108,111 +111,124 @@ class Node:
         self.saved = saved
         self.memory = memory
         self.options = options
-        self.keeps_grad = not parents
-        self.grad = None
 
     def release(self):
         """Drop the arrays and the links; what is left can only say that it is used up."""
         self.inputs = self.saved = self.memory = self.options = None
-        self.parents = (None,) * len(self.parents)
+        self.parents = RELEASED
 
-    def check_usable(self):
-        if self.inputs is None:
-            raise RuntimeError(
-                f"backward: the graph behind {self.primitive.__name__}() was already used and freed by an earlier "
-                "backward(). Run the forward pass again, or call the first backward(retain_graph=True)."
-            )
+    def refuse_second_use(self):
+        raise RuntimeError(
+            f"backward: the graph behind {self.primitive.__name__}() was already used and freed by an earlier "
+            "backward(). Run the forward pass again, or call the first backward(retain_graph=True)."
+        )
 
     def check_unchanged(self, rule):
         """Refuse to go on when an array that `rule` reads was overwritten after it was recorded."""
         for position in rule.reads:
             cell = self.memory[position]
             if cell is not None and cell[0] > self.order:
-                result = position == len(self.inputs)
-                what = "its result" if result else f"its argument {position}"
+                what, array = ("its result", self.saved) if position == -1 else (f"argument {position}", self.inputs[position])
                 raise RuntimeError(
-                    f"backward: {self.primitive.__name__}() needs {what}, of shape "
-                    f"{(self.saved if result else self.inputs[position]).shape}, as it was during the forward pass, "
-                    "but an in-place operation has changed it since. Use the out-of-place form "
+                    f"backward: {self.primitive.__name__}() needs {what}, of shape {array.shape}, as it was during the "
+                    "forward pass, but an in-place operation has changed it since. Use the out-of-place form "
                     "(x = x + y, not x += y), or change a clone()."
                 )
+
+
+class Leaf(Node):
+    """A value that no recorded call made and whose gradient somebody asked for."""
+
+    keeps_grad = True
+    parents = ()
+
+    def __init__(self):
+        self.order = tick()
+
+
+last_write = [0]
+
+
+def touch(cell):
+    """Note a write to the memory that `cell` stands for."""
+    cell[0] = last_write[0] = tick()
 
 
 def backward(seeds, deliver, *, retain_graph=False, lift=None, wanted=None):
     """Walk the graph from `seeds`, pairs (node, gradient), from the youngest node to the oldest.
 
-    `deliver(node, gradient, owned)` receives the finished gradient of every node that keeps one, or
-    of those in `wanted` alone; `owned` says that nobody else holds that array. With `lift`, a
-    function from (array, node, cell) to a Tensor, the rules run on Tensors and are recorded in turn.
+    At the end `deliver(node, gradient, owned)` receives the gradient of every node that keeps one, or
+    of those in `wanted` alone; `owned` says that nobody else holds that array. With `lift`, which
+    gives the inputs and the result of a node as Tensors, the rules run on those and are recorded.
     """
-    pending, queue = {}, []
-
-    def add(node, gradient, owned):
-        if node in pending:
-            earlier, may_write = pending[node]
-            if may_write:
-                earlier += gradient
-                pending[node] = earlier, True
-            else:
-                pending[node] = earlier + gradient, lift is None and gradient.ndim > 0
-        else:
-            pending[node] = gradient, owned
-            heapq.heappush(queue, (-node.order, node))
-
+    pending, queue, finished = {}, [], []
+    shared = []  # gradients that may have another holder, beside all that are views
+    summed = set()  # nodes whose pending gradient is a sum, an array of the walk's own
     oldest = 0 if wanted is None else min(node.order for node in wanted)
     for node, gradient in seeds:
-        add(node, gradient, False)
+        shared.append(gradient)
+        if node in pending:
+            pending[node] = pending[node] + gradient
+        else:
+            pending[node] = gradient
+            if node.parents:
+                heappush(queue, (-node.order, node))
     while queue:
-        node = heapq.heappop(queue)[1]
-        gradient, owned = pending.pop(node)
+        node = heappop(queue)[1]
+        gradient = pending.pop(node)
         if node.keeps_grad if wanted is None else node in wanted:
-            deliver(node, gradient, owned)
-        if not node.parents:
-            continue
-        node.check_usable()
-        for parent, contribution in contributions(node, gradient, lift, wanted, oldest):
-            # A rule returns the incoming gradient, a view, what its node saved, or a new array.
-            kept = contribution is gradient or (retain_graph and contribution is node.saved)
-            add(parent, contribution, not (kept or lift or contribution.base is not None or contribution.ndim == 0))
+            finished.append((node, gradient))
+            shared.append(gradient)
+        if node.order <= oldest:
+            continue  # older than all that is wanted
+        targets, saved, primitive = node.inputs, node.saved, node.primitive
+        if targets is None:
+            node.refuse_second_use()
+        inputs, saved = (targets, saved) if lift is None else lift(node)
+        for parent, rule, target in zip(node.parents, primitive.rules, targets):
+            if parent is None or wanted is not None and not parent.parents and parent not in wanted:
+                continue
+            if last_write[0] > node.order:
+                node.check_unchanged(rule)
+            result = rule.function(gradient, saved, *inputs, **node.options)
+            if result is None:
+                continue
+            if result.shape != target.shape:
+                result = unbroadcast(result, target.shape)
+            if result.dtype is not target.dtype:
+                check_dtype(result, target, primitive)
+            if result is gradient or retain_graph and result is saved:
+                shared.append(result)
+            if parent in summed:
+                pending[parent] += result
+            elif parent in pending:
+                pending[parent] = pending[parent] + result
+                if lift is None:
+                    summed.add(parent)
+            else:
+                pending[parent] = result
+                if parent.parents:
+                    heappush(queue, (-parent.order, parent))
         if not retain_graph:
             node.release()
+    shared = {id(gradient) for gradient in shared}
+    for node, gradient in (*finished, *pending.items()):
+        deliver(node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)
 
 
-def contributions(node, gradient, lift, wanted, oldest):
-    """Yield (parent, gradient for it) for every input of `node` that needs one."""
-    inputs, saved = node.inputs, node.saved
-    if lift is not None:
-        inputs, saved = lift(node)
-    options = node.options
-    for position, (parent, rule) in enumerate(zip(node.parents, node.primitive.rules)):
-        if parent is None:
-            continue
-        if wanted is not None and parent not in wanted and (not parent.parents or parent.order < oldest):
-            continue  # leads to none of those asked for
-        if rule is None:
-            raise NotImplementedError(f"{node.primitive.__name__}() has no derivative for argument {position}")
-        if rule.reads:
-            node.check_unchanged(rule)
-        result = rule.function(gradient, saved, *inputs, **options)
-        if result is None:
-            continue
-        target = node.inputs[position]
-        if result.shape != target.shape:
-            result = unbroadcast(result, target.shape)
-        if result.dtype != target.dtype:
-            raise TypeError(
-                f"backward: the rule of {node.primitive.__name__}() for argument {position} returned {result.dtype}, "
-                f"expected {target.dtype}"
-            )
-        yield parent, result
+def check_dtype(result, target, primitive):
+    if result.dtype != target.dtype:
+        raise TypeError(f"backward: a rule of {primitive.__name__}() returned {result.dtype}, expected {target.dtype}")
 
 
 def unbroadcast(gradient, shape):
     """Sum `gradient` over the axes along which a value of `shape` was repeated to give its shape."""
     extra = gradient.ndim - len(shape)
-    if extra < 0 or any(a not in (1, b) for a, b in zip(shape, gradient.shape[extra:])):
-        raise ValueError(f"backward: a gradient of shape {gradient.shape} does not fit a value of shape {shape}")
-    if extra:
+    if extra > 0:
         gradient = gradient.sum(axis=tuple(range(extra)))
+    if gradient.shape == shape:
+        return gradient
+    if extra < 0 or any(a not in (1, b) for a, b in zip(shape, gradient.shape)):
+        raise ValueError(f"backward: a gradient of shape {gradient.shape} does not fit a value of shape {shape}")
     repeated = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
+    return gradient.sum(axis=repeated, keepdims=True)

@@ -28,7 +28,7 @@ class Primitive:
         saves: forward returns (result, saved), and the rules receive `saved` in place of the result.
     """
 
-    __slots__ = ("forward", "__name__", "promotes", "is_view", "saves", "rules", "reads", "reads_result")
+    __slots__ = ("forward", "__name__", "promotes", "is_view", "saves", "rules", "reads_result")
 
     def __init__(self, forward, name=None, *, promotes=None, is_view=False, saves=False):
         self.forward = forward
@@ -36,7 +36,7 @@ class Primitive:
         self.promotes = promotes
         self.is_view = is_view
         self.saves = saves
-        self.rules, self.reads, self.reads_result = (), False, False
+        self.rules, self.reads_result = (), False
 
     def vjps(self, *functions):
         """Register the rules: `function(grad, out, *args, **options)` gives the gradient for one argument.
@@ -45,9 +45,11 @@ class Primitive:
         values (at most their shape), so that they may be overwritten, and the result forgotten.
         None stands for an argument without derivative.
         """
-        self.rules = tuple(function and Rule(function, read_positions(function)) for function in functions)
-        self.reads = any(rule and rule.reads for rule in self.rules)
-        self.reads_result = any(rule and -1 in rule.reads for rule in self.rules)
+        self.rules = tuple(
+            Rule(partial(no_derivative, self.__name__, i), ()) if function is None else Rule(function, read_positions(function))
+            for i, function in enumerate(functions)
+        )
+        self.reads_result = any(-1 in rule.reads for rule in self.rules)
         return self
 
     def vjp_each(self, function):
@@ -62,20 +64,32 @@ class Primitive:
         return f"<primitive {self.__name__}>"
 
     def __call__(self, *args, **options):
-        arrays, found = [], False
+        arrays, parents, memory, found, tracked = [], [], [], False, False
         for arg in args:
             if isinstance(arg, Tensor):
                 found = True
                 arrays.append(arg.array)
+                memory.append(arg.cell)
+                node = arg.node if arg.view_of is None else current_node(arg)
+                parents.append(node)
+                if node is not None:
+                    tracked = True
             else:
                 arrays.append(arg)
+                memory.append(None)
+                parents.append(None)
         if not found:
             return self.forward(*args, **options)
         if self.promotes and is_mixed(arrays):
-            args = promote(args, arrays, self.promotes == "float", self.__name__)
-            arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
-        result = self.forward(*arrays, **options)
-        saved = None
+            promoted = promote(args, arrays, self.promotes == "float", self.__name__)
+            if promoted is not None:
+                return self(*promoted, **options)
+        try:
+            result, saved = self.forward(*arrays, **options), None
+        except ValueError as error:
+            if not self.promotes:
+                raise
+            raise RuntimeError(f"{self.__name__}(): {error}") from None  # NumPy says which shapes do not broadcast
         if self.saves:
             result, saved = result
         out = wrap(result)
@@ -83,23 +97,11 @@ class Primitive:
             base, steps, _ = args[0].view_of or (args[0], (), None)
             out.view_of = View(base, (*steps, (self, options)), base.node)
             out.cell = args[0].cell
-        if grad_mode.enabled:
-            parents, tracked = [], False
-            for arg in args:
-                node = None
-                if isinstance(arg, Tensor):
-                    node = arg.node if arg.view_of is None else current_node(arg)
-                    if node is not None:
-                        tracked = True
-                parents.append(node)
-            if tracked and self.rules:
-                if self.reads_result and not self.saves:
-                    saved = out.array
-                memory = ()
-                if self.reads:
-                    memory = [arg.cell if isinstance(arg, Tensor) else None for arg in args]
-                    memory.append(out.cell)
-                out.node = Node(self, parents, arrays, saved, memory, options)
+        if tracked and self.rules and grad_mode.enabled:
+            if self.reads_result and not self.saves:
+                saved = out.array
+            memory.append(out.cell)
+            out.node = Node(self, parents, arrays, saved, memory, options)
         return out
 
 
@@ -117,6 +119,10 @@ class EachArgument:
         while True:
             yield Rule(partial(self.function, index), ())
             index += 1
+
+
+def no_derivative(name, position, *_args, **_options):
+    raise NotImplementedError(f"{name}() has no derivative for argument {position}")
 
 
 def read_positions(function):
@@ -142,27 +148,30 @@ def is_mixed(arrays):
 
 
 def promote(args, arrays, to_float, name):
-    """Bring tensors and arrays to PyTorch's common dtype; Python numbers follow by themselves."""
+    """`args` with tensors and arrays of PyTorch's common dtype, or None if they are; Python numbers follow it."""
     arrays = [array.item() if isinstance(array, np.generic) else array for array in arrays]
     for array in arrays:
         if not isinstance(array, (np.ndarray, bool, int, float)):
             raise TypeError(f"{name}(): expected a tensor, an array or a number, got {type(array).__name__}")
+        if isinstance(array, np.ndarray) and array.dtype.kind not in "biuf":
+            raise TypeError(f"{name}(): expected numbers, got an array of dtype {array.dtype}")
     dtype = dtypes.result_type(arrays)
     if to_float and dtype.kind != "f":
         dtype = dtypes.default_float
-    promoted = []
+    promoted, changed = [], False
     for arg, array in zip(args, arrays):
-        if not isinstance(array, np.ndarray) or array.dtype == dtype:
-            promoted.append(arg if isinstance(arg, Tensor) else array)
-        elif isinstance(arg, Tensor):
-            promoted.append(cast(arg, dtype=dtype))
-        else:
-            promoted.append(array.astype(dtype))
-    return promoted
+        if isinstance(array, np.ndarray) and array.dtype != dtype:
+            arg, changed = cast(arg, dtype=dtype) if isinstance(arg, Tensor) else array.astype(dtype), True
+        elif isinstance(arg, np.generic):
+            arg, changed = array, True
+        promoted.append(arg)
+    return promoted if changed else None
 
 
 cast = primitive(lambda x, dtype: x.astype(dtype), "to")
 cast.vjps(lambda grad, _out, _x, *, dtype: cast(grad, dtype=_x.dtype))
+
+truncate = primitive(cast.forward, "to")  # to integers or bools, which have no derivative
 
 copy = primitive(lambda x: np.array(x, order="C"), "clone")
 copy.vjps(lambda grad, _out, _x: grad)

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import dtypes, graph
-from .graph import Node, tick
+from .graph import Leaf, grad_mode, touch
 
 # A view knows the tensor whose memory it shares, the calls that lead there, and for which node of
 # that tensor its own node was made: after a write to the base it is made anew.
@@ -76,7 +76,7 @@ class Tensor:
 
     def numpy(self):
         """The values as the NumPy array itself, not a copy. Raises RuntimeError where a gradient is tracked."""
-        if self.node is not None:
+        if self.requires_grad:
             raise RuntimeError("numpy(): the tensor requires grad, so its values would leave the graph. Use t.detach().numpy()")
         return self.array
 
@@ -109,6 +109,9 @@ class Tensor:
                 f"bool(): the truth of a tensor of shape {self.shape} is ambiguous. Use .all(), .any() or .item()"
             )
         return bool(self.array.item())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
 
     def __len__(self):
         if self.array.ndim == 0:
@@ -158,7 +161,7 @@ class Tensor:
                     f"requires_grad: only floating-point tensors can require gradients, got {self.dtype}. "
                     "Use .float() or a float dtype"
                 )
-            self.node = Node()
+            self.node = Leaf()
         return self
 
     @property
@@ -189,9 +192,9 @@ class Tensor:
 
     def retain_grad(self):
         """Keep the gradient of a tensor that is not a leaf, too."""
-        if self.node is None:
+        if not self.requires_grad:
             raise RuntimeError("retain_grad(): the tensor does not require grad")
-        current_node(self).keeps_grad = True
+        self.node.keeps_grad = True
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Add the gradient of this tensor to `.grad` of every leaf it was made from.
@@ -223,7 +226,7 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
-        self.cell[0] = tick()
+        touch(self.cell)
         self.array, self.cell, self.view_of = value.array, value.cell, None
 
     def __deepcopy__(self, memo):
@@ -269,8 +272,9 @@ def current_node(tensor):
     view = tensor.view_of
     if view is not None and view.base.node is not view.base_node:
         again = view.base
-        for primitive, options in view.steps:
-            again = primitive(again, **options)
+        with graph.set_grad_enabled(True):  # it is in the graph, whoever asks
+            for primitive, options in view.steps:
+                again = primitive(again, **options)
         tensor.node, tensor.view_of = again.node, view._replace(base_node=view.base.node)
     return tensor.node
 
@@ -280,6 +284,8 @@ def current_node(tensor):
 
 def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=False, wanted=None):
     """Check the upstream gradients and walk the graph."""
+    if wanted is not None and (not wanted or None in wanted):
+        raise RuntimeError("backward(): inputs must be one or more tensors that require grad")
     seeds = []
     for tensor, gradient in zip(tensors, gradients):
         node = current_node(tensor)
@@ -294,7 +300,7 @@ def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=Fa
                     f"backward(): grad can be left out only for a single value, got shape {tensor.shape}. "
                     "Pass gradient=, or reduce with .sum() or .mean()"
                 )
-            gradient = wrap(np.ones_like(tensor.array))
+            gradient = wrap(np.ones(tensor.array.shape, tensor.array.dtype))
         elif not isinstance(gradient, Tensor) or gradient.shape != tensor.shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             raise RuntimeError(f"backward(): gradient must be a tensor of shape {tensor.shape}, got {got}")
@@ -302,8 +308,11 @@ def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=Fa
             raise RuntimeError(f"backward(): gradient must be {tensor.dtype}, got {gradient.dtype}")
         seeds.append((node, gradient if create_graph else gradient.array))
     retain_graph = create_graph if retain_graph is None else retain_graph
-    with graph.set_grad_enabled(create_graph):
+    enabled, grad_mode.enabled = grad_mode.enabled, create_graph
+    try:
         graph.backward(seeds, deliver, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
+    finally:
+        grad_mode.enabled = enabled
 
 
 def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):
@@ -322,7 +331,7 @@ def lift(node):
     """The inputs and the saved result of `node` as Tensors in the graph, for rules that are recorded."""
     cells = node.memory or [None] * (len(node.inputs) + 1)
     inputs = [
-        array if parent is None else wrap(array, parent, cell)
+        array if parent is cell is None else wrap(array, parent, cell)
         for array, parent, cell in zip(node.inputs, node.parents, cells)
     ]
     is_result = node.saved is not None and not node.primitive.saves
@@ -332,12 +341,14 @@ def lift(node):
 def accumulate(node, gradient, owned):
     """Add a finished gradient to the one that `node` keeps."""
     if isinstance(gradient, Tensor):
-        node.grad = gradient if node.grad is None else node.grad + gradient
+        # A clone, because one gradient may belong to several tensors.
+        node.grad = gradient.clone() if node.grad is None else node.grad + gradient
     elif node.grad is None:
-        node.grad = wrap(gradient if owned else np.array(gradient, order="C"))
+        keep = owned and gradient.flags.c_contiguous  # the optimizers' kernels want it so
+        node.grad = wrap(gradient if keep else np.array(gradient, order="C"))
     else:
         node.grad.array += gradient
-        node.grad.cell[0] = tick()
+        touch(node.grad.cell)
 
 
 def clear_grad(tensor, set_to_none=True):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..ops import linear_algebra as product
 from ..ops import losses as fused
 from ..ops.elementwise import relu, sigmoid, softplus, tanh
-from ..ops.linear_algebra import affine
 from ..ops.reductions import log_softmax, softmax
 from ..ops.shaping import flatten, movedim
 from ..random import stream
@@ -19,23 +19,27 @@ __all__ = [
 
 def linear(input, weight, bias=None):
     """input weight^T + bias, for input (..., in), weight (out, in) and bias (out)."""
-    for name, value in (("input", input), ("weight", weight)) if bias is None else (
-        ("input", input), ("weight", weight), ("bias", bias)
-    ):  # fmt: skip
-        if not isinstance(value, Tensor):
-            raise TypeError(f"linear(): {name} must be a tensor, got {type(value).__name__}")
-        if value.dtype != weight.dtype:
-            raise RuntimeError(f"linear(): {name} is {value.dtype}, the weight {weight.dtype}. Use .to(dtype)")
-    if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
-        raise RuntimeError(
-            f"linear(): input of shape {input.shape} does not fit a weight of shape {weight.shape}, "
-            "expected (..., in) and (out, in)"
+    try:
+        shape, dtype = input.array.shape, input.array.dtype
+        fits = (
+            shape[-1] == weight.array.shape[1]
+            and dtype == weight.array.dtype
+            and (bias is None or bias.array.shape == weight.array.shape[:1] and dtype == bias.array.dtype)
         )
-    if bias is None:
-        return affine(input, weight)
-    if bias.shape != weight.shape[:1]:
-        raise RuntimeError(f"linear(): bias has shape {bias.shape}, expected {weight.shape[:1]}")
-    return affine(input, weight, bias)
+    except (AttributeError, IndexError):
+        fits = False
+    if not fits:
+        given = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+        raise RuntimeError(
+            "linear(): expected tensors of one dtype, input (..., in), weight (out, in) and bias (out), got "
+            + ", ".join(f"{name} {describe(value)}" for name, value in given.items())
+        )
+    return product.linear(input, weight, bias)
+
+
+def describe(value):
+    """What came, for a message."""
+    return f"{value.dtype} {value.shape}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def probability(p, caller):
@@ -65,25 +69,19 @@ def one_hot(target, num_classes=-1):
 # Losses
 
 
-def _check(name, reduction, **tensors):
-    """All are tensors of the dtype of the first, which is a floating-point one; the reduction is known."""
+def _check(name, reduction, input, **others):
+    """All are tensors of the dtype of `input`, which is a floating-point one; the reduction is known."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}(): reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    dtype = None
-    for argument, value in tensors.items():
-        if value is None:
-            continue
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): {argument} must be a tensor, got {type(value).__name__}")
-        if dtype is None and value.dtype.kind != "f":
-            raise RuntimeError(f"{name}(): {argument} must be a floating-point tensor, got {value.dtype}")
-        if dtype not in (None, value.dtype):
-            raise RuntimeError(f"{name}(): {argument} is {value.dtype}, expected {dtype} as the input. Use .to(dtype)")
-        dtype = value.dtype
+    if not isinstance(input, Tensor) or input.array.dtype.kind != "f":
+        raise TypeError(f"{name}(): input must be a floating-point tensor, got {describe(input)}")
+    for argument, value in others.items():
+        if value is not None and (not isinstance(value, Tensor) or value.array.dtype != input.array.dtype):
+            raise TypeError(f"{name}(): {argument} must be a {input.dtype} tensor as the input, got {describe(value)}")
 
 
 def _check_pair(name, reduction, input, target):
-    _check(name, reduction, input=input, target=target)
+    _check(name, reduction, input, target=target)
     if input.shape != target.shape:
         raise ValueError(
             f"{name}(): input has shape {input.shape} and target {target.shape}; they must be equal, nothing is "
@@ -153,7 +151,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """
     name = "binary_cross_entropy"
     _check_pair(name, reduction, input, target)
-    _check(name, reduction, input=input, weight=weight)
+    _check(name, reduction, input, weight=weight)
     return fused.binary_cross_entropy(input, target, _spread(name, "weight", weight, input), reduction=reduction)
 
 
@@ -164,21 +162,21 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     """
     name = "binary_cross_entropy_with_logits"
     _check_pair(name, reduction, input, target)
-    _check(name, reduction, input=input, weight=weight, pos_weight=pos_weight)
+    _check(name, reduction, input, weight=weight, pos_weight=pos_weight)
     weight = _spread(name, "weight", weight, input)
     pos_weight = _spread(name, "pos_weight", pos_weight, input)
     return fused.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
 
 
 def _check_classes(name, input, target, weight):
-    classes = input.shape[min(1, input.ndim - 1)]
-    if weight is not None and weight.shape != (classes,):
-        raise RuntimeError(f"{name}(): weight has shape {weight.shape}, expected ({classes},), one per class")
-    expected = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
-    if target.dtype != np.int64:
-        raise RuntimeError(f"{name}(): target must hold class indices as int64, got {target.dtype}. Use .long()")
-    if target.shape != expected:
-        raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for an input of {input.shape}")
+    shape = input.array.shape
+    expected = () if len(shape) == 1 else shape[:1] if len(shape) == 2 else shape[:1] + shape[2:]
+    if not isinstance(target, Tensor) or target.array.dtype != np.int64:
+        raise TypeError(f"{name}(): target must hold class indices as int64, got {describe(target)}. Use .long()")
+    if target.array.shape != expected:
+        raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for an input of {shape}")
+    if weight is not None and weight.shape != shape[:2][-1:]:
+        raise ValueError(f"{name}(): weight has shape {weight.shape}, expected {shape[:2][-1:]}, one per class")
 
 
 def _rows(x):
@@ -189,6 +187,10 @@ def _rows(x):
         return x.unsqueeze(0)
     moved = movedim(x, 1, -1)
     return moved.reshape(-1, moved.shape[-1])
+
+
+def _flat(target):
+    return target if target.array.ndim == 1 else target.reshape(-1)
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -213,27 +215,25 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         tensor(1.3863)
     """
     name = "cross_entropy"
-    _check(name, reduction, input=input, weight=weight)
-    if not isinstance(target, Tensor):
-        raise TypeError(f"{name}(): target must be a tensor, got {type(target).__name__}")
+    _check(name, reduction, input, weight=weight)
     if input.ndim == 0:
         raise ValueError(f"{name}(): input must be (C), (N, C) or (N, C, d1, ...), got a single number")
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"{name}(): label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if target.dtype.kind == "f":
+    if isinstance(target, Tensor) and target.array.dtype.kind == "f":
         _check_pair(name, reduction, input, target)
-        rows, leading = _rows(input), input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+        leading = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
         loss = fused.cross_entropy_probabilities(
-            rows, _rows(target), weight, label_smoothing=label_smoothing, reduction=reduction
+            _rows(input), _rows(target), weight, label_smoothing=label_smoothing, reduction=reduction
         )
     else:
         _check_classes(name, input, target, weight)
-        leading = target.shape
+        leading = target.array.shape
         loss = fused.cross_entropy(
-            _rows(input), target.reshape(-1), weight,
+            _rows(input), _flat(target), weight,
             ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
         )  # fmt: skip
-    return loss.reshape(leading) if reduction == "none" and loss.shape != leading else loss
+    return loss.reshape(leading) if reduction == "none" and len(leading) != 1 else loss
 
 
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
@@ -249,11 +249,11 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
     Raises IndexError for a target that is no class.
     """
     name = "multi_margin_loss"
-    _check(name, reduction, input=input, weight=weight)
+    _check(name, reduction, input, weight=weight)
     if p not in (1, 2):
         raise ValueError(f"{name}(): p must be 1 or 2, got {p!r}")
     if input.ndim not in (1, 2):
         raise ValueError(f"{name}(): input must be (C) or (N, C), got shape {input.shape}")
     _check_classes(name, input, target, weight)
-    loss = fused.multi_margin_loss(_rows(input), target.reshape(-1), weight, p=p, margin=margin, reduction=reduction)
-    return loss.reshape(target.shape) if reduction == "none" and loss.shape != target.shape else loss
+    loss = fused.multi_margin_loss(_rows(input), _flat(target), weight, p=p, margin=margin, reduction=reduction)
+    return loss.reshape(target.shape) if reduction == "none" and target.ndim != 1 else loss

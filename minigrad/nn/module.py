@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from .. import dtypes
-from ..ops.inplace import touch
+from ..graph import touch
 from ..tensor import Tensor, clear_grad
 
 Keys = namedtuple("Keys", "missing_keys unexpected_keys")
@@ -181,7 +181,7 @@ class Module:
             raise RuntimeError(f"load_state_dict({type(self).__name__}): " + "; ".join(problems))
         for name, array in loaded.items():
             np.copyto(own[name].array, array, casting="same_kind")
-            touch(own[name])
+            touch(own[name].cell)
         return Keys(missing, unexpected)
 
     # Printing
@@ -251,6 +251,7 @@ class Sequential(ModuleList):
             super().__init__(modules)
 
     def forward(self, x):
-        for module in self.children():
-            x = module(x)
+        for module in vars(self).values():
+            if isinstance(module, Module):
+                x = module(x)
         return x

@@ -5,10 +5,12 @@ It is written with the same operations that users call, never mentions broadcast
 a gradient back to its argument's shape), and marks with an underscore what it does not read.
 """
 
+import math
+
 import numpy as np
 
 from ..primitive import primitive
-from ..tensor import Tensor
+from ..tensor import Tensor, as_array, wrap
 
 # Arithmetic
 
@@ -37,8 +39,11 @@ def _pow_base(grad, _out, x, y):
 
 def _pow_exponent(grad, out, x, y):
     """d/dy x^y = x^y log x: 0 at x = 0 for y >= 0, NaN for a negative base."""
+    if isinstance(x, (int, float)):
+        slope = math.log(x) if x > 0 else math.nan if x < 0 else -math.inf
+        return where(y >= 0, 0.0, grad * out * slope) if x == 0 else grad * out * slope
     flat = (x == 0) & (y >= 0)
-    return where(flat, 0.0, grad * out * log(where(flat, 1.0, where(x < 0, np.nan, x))))
+    return where(flat, 0.0, grad * out * log(where(flat, 1.0, where(x < 0, math.nan, x))))
 
 
 # The operator, not np.power: it has fast paths for the exponents -1, 0.5 and 2.
@@ -49,9 +54,15 @@ remainder = primitive(np.remainder, promotes="same")
 remainder.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, x, y: -grad * floor(x / y))
 
 floor_divide = primitive(np.floor_divide, promotes="same")
-floor = primitive(np.floor)
-ceil = primitive(np.ceil)
-round = primitive(np.round)
+floor_divide.vjps(None, None)
+
+
+def _flat(grad, _out, _x):
+    """The derivative of a step function: 0, at the steps, too."""
+    return grad * 0.0
+
+
+floor, ceil, round = primitive(np.floor).vjps(_flat), primitive(np.ceil).vjps(_flat), primitive(np.round).vjps(_flat)
 
 # Exponentials and roots
 
@@ -101,8 +112,7 @@ relu.vjps(lambda grad, out, _x: grad * (out > 0))
 
 # Kinks
 
-sign = primitive(np.sign)
-sign.vjps(lambda grad, _out, _x: grad * 0.0)
+sign = primitive(np.sign).vjps(_flat)
 
 # The derivative at 0 is 0.
 abs = primitive(np.abs, "abs")
@@ -119,6 +129,7 @@ maximum.vjps(lambda grad, _out, x, y: _won(grad, x, y, True), lambda grad, _out,
 
 minimum = primitive(np.minimum, promotes="same")
 minimum.vjps(lambda grad, _out, x, y: _won(grad, x, y, False), lambda grad, _out, x, y: _won(grad, y, x, False))
+
 
 def _inside(x, low, high):
     above = True if low is None else x >= low
@@ -140,9 +151,9 @@ def clamp(x, min=None, max=None):
     """
     if min is None and max is None:
         raise ValueError("clamp(): at least one of min and max must be given")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = x if min is None else maximum(x, min)
-        return x if max is None else minimum(x, max)
+    if isinstance(min, Tensor) or isinstance(max, Tensor) or x.dtype.kind != "f":
+        x = x if min is None else where(x < min, min, x)
+        return x if max is None else where(x > max, max, x)
     return _clip(x, low=min, high=max)
 
 
@@ -154,7 +165,10 @@ def where(condition, x, y):
     The gradient of the side not chosen is 0, whatever its value; but 0 times the infinite slope of
     what made it is NaN, so keep log(0) and sqrt(0) out of that side with a second `where`.
     """
-    return _select(x, y, condition=condition.array if isinstance(condition, Tensor) else condition)
+    if isinstance(condition, Tensor):
+        condition = condition.array.copy()  # it must still be the same in backward
+        x = x if isinstance(x, Tensor) else wrap(as_array(x, None, "where"))
+    return _select(x, y, condition=condition)
 
 
 _select = primitive(lambda x, y, condition: np.where(condition, x, y), "where", promotes="same")

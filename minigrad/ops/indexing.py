@@ -24,28 +24,50 @@ scatter = primitive(_scatter, "scatter")
 scatter.vjps(lambda grad, _out, _x, *, index, shape: getitem(grad, index=index))
 
 
-def normalized(index):
-    """An index as a tuple of what NumPy understands, ending in `...` so that even one element is a view."""
-    index = index if isinstance(index, tuple) else (index,)
-    index = tuple(_plain(i) for i in index)
-    return index if any(i is Ellipsis for i in index) else (*index, Ellipsis)
+def selections(index):
+    """An index as one or two tuples that NumPy understands, to be applied in turn.
+
+    Each ends in `...`, so that even one element is a view. Two are needed where integers stand
+    beside arrays: NumPy would broadcast them together, PyTorch picks by the integers first.
+    """
+    index = tuple(_plain(i) for i in (index if isinstance(index, tuple) else (index,)))
+    if not any(i is Ellipsis for i in index):
+        index = (*index, Ellipsis)
+    kinds = {type(i) for i in index}
+    if not (int in kinds and np.ndarray in kinds):
+        return (index,)
+    first, then = [], []
+    for i in index:
+        if isinstance(i, np.ndarray):
+            first += [slice(None)] * (i.ndim if i.dtype == bool else 1)
+            then.append(i)
+        else:
+            first.append(i)
+            then += [] if type(i) is int else [i if i is Ellipsis else slice(None)]
+    return tuple(first), tuple(then)
 
 
 def _plain(index):
-    if isinstance(index, Tensor):
-        return index.array
-    return np.asarray(index, None if len(index) else np.int64) if isinstance(index, (list, range)) else index
+    """An integer, a slice, None, `...`, or an array of its own: backward reads it again."""
+    if isinstance(index, (Tensor, np.ndarray, np.integer, list, range)):
+        index = np.array(index.array if isinstance(index, Tensor) else index)
+        if not index.size and index.dtype.kind == "f":
+            index = index.astype(np.int64)  # an empty list
+        return int(index) if index.ndim == 0 and index.dtype.kind in "iu" else index
+    return index
 
 
 def index(x, index):
     """`x[index]` with integers, slices, None, `...`, and integer or boolean tensors, arrays and lists."""
-    return getitem(x, index=normalized(index))
+    for step in selections(index):
+        x = getitem(x, index=step)
+    return x
 
 
 def gather(x, dim, index):
     """Pick along `dim`: result[i, j] = x[index[i, j], j] for dim 0, and so on; `index` is int64."""
     axis = axis_of(dim, x.ndim, "gather")
-    picks = index.array if isinstance(index, Tensor) else np.asarray(index)
+    picks = np.array(index.array if isinstance(index, Tensor) else index)
     mesh = list(np.ogrid[tuple(slice(n) for n in picks.shape)])
     mesh[axis] = picks
     return getitem(x, index=(*mesh, Ellipsis))
@@ -62,7 +84,7 @@ def argmin(x, dim=None, keepdim=False):
 
 
 def _arg(function, x, dim, keepdim):
-    if x.array.size == 0:
-        raise IndexError(f"{function.__name__}(): an empty tensor of shape {x.shape} has no such element")
     axis = None if dim is None else axis_of(dim, x.ndim, function.__name__)
+    if 0 in (x.shape if axis is None else x.shape[axis : axis + 1]):
+        raise IndexError(f"{function.__name__}(): an empty tensor of shape {x.shape} has no such element")
     return wrap(function(x.array, axis=axis if x.ndim else None, keepdims=keepdim))

@@ -34,10 +34,12 @@ def fused(formula):
     kernel = primitive(forward, name, saves=True).vjps(backward)
 
     def loss(input, *others, **options):
-        for other in others:
-            if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
-                return formula(input, *others, **options)
-        need_gradient = grad_mode.enabled and isinstance(input, Tensor) and input.requires_grad
+        need_gradient = False
+        if grad_mode.enabled:
+            need_gradient = input.requires_grad
+            for other in others:
+                if other is not None and other.requires_grad:
+                    return formula(input, *others, **options)
         return kernel(input, *others, need_gradient=need_gradient, **options)
 
     loss.__name__ = name

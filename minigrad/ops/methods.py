@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import dtypes
-from ..primitive import cast, copy
+from ..primitive import cast, copy, truncate
 from ..tensor import Tensor, wrap
 from . import elementwise, indexing, linear_algebra, reductions, shaping
 from .inplace import write, write_part
@@ -38,7 +38,6 @@ IN_PLACE = (
 )  # fmt: skip
 
 
-
 def _operator(function):
     def forward(self, other):
         return function(self, other)
@@ -47,6 +46,16 @@ def _operator(function):
         return function(other, self)
 
     return forward, reflected
+
+
+def _comparison(function):
+    def compare(self, other):
+        try:
+            return function(self, other)
+        except TypeError:  # tensor == None is False, and tensor < None Python's own error
+            return NotImplemented
+
+    return compare
 
 
 def _in_place(function):
@@ -63,7 +72,7 @@ for _name, _function in OPERATORS.items():
     setattr(Tensor, f"__r{_name}__", _reflected)
     setattr(Tensor, f"__i{_name}__", _in_place(_function))
 for _name in COMPARISONS:
-    setattr(Tensor, f"__{_name}__", _operator(getattr(elementwise, _name))[0])
+    setattr(Tensor, f"__{_name}__", _comparison(getattr(elementwise, _name)))
 for _module, _names in METHODS.items():
     for _name in _names:
         setattr(Tensor, _name, getattr(_module, _name))
@@ -79,15 +88,18 @@ Tensor.mT = property(lambda self: shaping.transpose(self, -2, -1))
 
 def _setitem(self, index, value):
     value = value if isinstance(value, Tensor) else wrap(np.asarray(value, self.dtype))
-    write_part(self, value, (indexing.getitem, {"index": indexing.normalized(index)}))
-
-
-def _fill(x, value):
-    return wrap(np.full(x.shape, value.array if isinstance(value, Tensor) else value, x.dtype))
+    *first, last = indexing.selections(index)
+    for step in first:
+        self = indexing.getitem(self, index=step)
+    write_part(self, value, (indexing.getitem, {"index": last}))
 
 
 def _copied(x, source):
     return shaping.expand_to(source, shape=x.shape)
+
+
+def _fill(x, value):
+    return _copied(x, value if isinstance(value, Tensor) else wrap(np.asarray(value, x.dtype)))
 
 
 _fill.__name__, _copied.__name__ = "fill", "copy"
@@ -97,15 +109,16 @@ Tensor.zero_ = lambda self: self.fill_(0)
 Tensor.copy_ = _in_place(_copied)
 
 
-def _to(self, *targets):
+def _to(self, *targets, dtype=None, device=None):
     """The tensor in another dtype, or like another tensor; "cpu", the one device there is, changes nothing."""
-    for target in targets:
+    for target in (*targets, *(t for t in (dtype, device) if t is not None)):
         if target == "cpu" and isinstance(target, str):
             continue
         if isinstance(target, str):
             raise RuntimeError(f"to(): the only device is 'cpu', got {target!r}")
         dtype = target.dtype if isinstance(target, Tensor) else dtypes.check(target, "to()")
-        self = self if dtype == self.dtype else cast(self, dtype=dtype)
+        if dtype != self.dtype:
+            self = (cast if dtype.kind == "f" else truncate)(self, dtype=dtype)
     return self
 
 

@@ -70,7 +70,14 @@ def _softmax(x, axis):
 softmax_over = primitive(_softmax, "softmax", promotes="float")
 softmax_over.vjps(lambda grad, out, _x, *, axis: out * (grad - (grad * out).sum(axis=axis, keepdims=True)))
 
-log_softmax_over = primitive(lambda x, axis: x - _logsumexp(x, axis, True), "log_softmax", promotes="float")
+
+def _log_softmax(x, axis):
+    shifted = x - _largest(x, axis)  # first, or the digits of a small result drown in those of a large x
+    with np.errstate(divide="ignore"):
+        return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+log_softmax_over = primitive(_log_softmax, "log_softmax", promotes="float")
 log_softmax_over.vjps(lambda grad, out, _x, *, axis: grad - exp(out) * grad.sum(axis=axis, keepdims=True))
 
 
@@ -92,8 +99,8 @@ def numpy_names(function):
 
 
 def axes(x, dim, caller):
-    """`dim`, an integer, several, or None for all, as a tuple of non-negative axes."""
-    if dim is None:
+    """`dim`, an integer, several, or None or () for all, as a tuple of non-negative axes."""
+    if dim is None or dim == ():
         return tuple(range(x.ndim))
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     found = tuple(axis_of(d, x.ndim, caller) for d in dims)

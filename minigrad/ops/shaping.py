@@ -10,8 +10,8 @@ reshape_to.vjps(lambda grad, _out, _x, *, shape: reshape_to(grad, shape=_x.shape
 permute_to = primitive(lambda x, axes: x.transpose(axes), "permute", is_view=True)
 permute_to.vjps(lambda grad, _out, _x, *, axes: permute_to(grad, axes=tuple(np.argsort(axes))))
 
-# The walk sums the gradient back over the repeated axes.
-expand_to = primitive(lambda x, shape: np.broadcast_to(x, shape), "expand", is_view=True)
+# The walk sums the gradient back over the repeated axes. NumPy makes what is repeated read-only.
+expand_to = primitive(lambda x, shape: x[...] if x.shape == shape else np.broadcast_to(x, shape), "expand", is_view=True)
 expand_to.vjps(lambda grad, _out, _x, *, shape: grad)
 
 

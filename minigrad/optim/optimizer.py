@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from .. import kernels
-from ..graph import enable_grad, tick
+from ..graph import enable_grad, touch
 from ..tensor import Tensor, clear_grad, wrap
 
 
@@ -154,7 +154,6 @@ class Optimizer:
         ]
 
     def _update_batch(self, group, batch):
-        now = tick()
         for state in batch.states:
             state["step"] += 1
         gradients = [parameter.node.grad.array for parameter in batch.parameters]
@@ -163,7 +162,7 @@ class Optimizer:
         parameters, state = batch.tables
         self.update(kernel, group, batch.states[0]["step"], batch.fresh, parameters, gradients, **state)
         for parameter in batch.parameters:
-            parameter.cell[0] = now
+            touch(parameter.cell)
 
     # Saving
 

@@ -1,0 +1,18 @@
+/* How work is cut up. The same for every level and any number of threads, or sums would differ in their last bits. */
+#ifndef BLOCKS_H
+#define BLOCKS_H
+
+#include <stddef.h>
+
+enum {
+    BLOCK = 4096,       /* elements per partial sum; slices of one call start at its multiples */
+    ROW_BLOCK = 4,      /* the same for kernels that work by rows */
+    CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
+    LANES = 16,         /* running sums; divides CHUNK */
+    MAXIMUM_LANES = 32, /* running maxima */
+};
+
+static inline size_t smaller(const size_t a, const size_t b) { return a < b ? a : b; }
+static inline size_t larger(const size_t a, const size_t b) { return a > b ? a : b; }
+
+#endif

@@ -1,0 +1,30 @@
+/* All kernels, for one REAL at one LEVEL. */
+#ifndef REAL
+#error "kernels_f32.c and kernels_f64.c include this file through levels.h"
+#endif
+
+#include "kernels.template.h"
+
+#include "simd.template.h"
+
+#include "losses/elementwise.template.h"
+#include "losses/mse_loss.template.c"
+#include "losses/l1_loss.template.c"
+#include "losses/smooth_l1_loss.template.c"
+#include "losses/huber_loss.template.c"
+#include "losses/binary_cross_entropy.template.c"
+#include "losses/binary_cross_entropy_with_logits.template.c"
+
+#include "losses/rows.template.h"
+#include "losses/target_weights.template.c"
+#include "losses/cross_entropy.template.c"
+#include "losses/cross_entropy_probabilities.template.c"
+#include "losses/multi_margin_loss.template.c"
+
+#include "optimizers/runs.h"
+#include "optimizers/sgd.template.c"
+#include "optimizers/adagrad.template.c"
+#include "optimizers/rmsprop.template.c"
+#include "optimizers/adam_step.template.h"
+#include "optimizers/adam.template.c"
+#include "optimizers/adamw.template.c"

@@ -1,0 +1,18 @@
+/* Every kernel for float. The constants belong to simd.template.h; the polynomials are minimax fits. */
+#define PRECISION f32
+#define REAL float
+#define BITS uint32_t
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define SMALLEST_NORMAL 0x1p-126f
+#define SQRT sqrtf
+#define ABSOLUTE fabsf
+
+#define EXP_LOWEST -104.0f /* exp of anything lower is 0, */
+#define EXP_HIGHEST 89.0f  /* and of anything higher is infinity */
+#define LN2_HIGH 0x1.62e4p-1f /* few enough bits that its products with exponents are exact */
+#define LN2_LOW 0x1.7f7d1cp-20f
+#define EXP_TERMS 0x1.6d110ap-10f, 0x1.120b6ep-7f, 0x1.55551ap-5f, 0x1.5554dcp-3f, 0.5f
+#define LOG_TERMS 0x1.ddd1d8p-3f, 0x1.245c36p-2f, 0x1.9999ecp-2f, 0x1.555556p-1f
+
+#include "levels.h"

@@ -1,0 +1,15 @@
+/* (x - y)^2 */
+static ALWAYS_INLINE KERNEL(term) KERNEL(squared_error)(const REAL x, const REAL y, const REAL unused)
+{
+    (void)unused;
+    const REAL difference = x - y;
+    return (KERNEL(term)){difference * difference, 2 * difference};
+}
+
+void KERNEL(mse_loss)(const size_t begin, const size_t end, double *restrict block_sums, REAL *restrict values,
+                      REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
+                      const double divisor)
+{
+    KERNEL(elementwise_loss)(KERNEL(squared_error), 0, begin, end, block_sums, values, gradient, input, target,
+                             NULL, NULL, 0, divisor);
+}

@@ -1,0 +1,9 @@
+void KERNEL(target_weights)(const size_t begin, const size_t end, double *restrict block_sums,
+                            const int64_t *restrict target, const REAL *restrict weight, const size_t classes,
+                            const int64_t ignore_index)
+{
+    for (size_t row = begin; row < end; row++) {
+        const int counts = target[row] != ignore_index && KERNEL(is_class)(target[row], classes);
+        KERNEL(record_row)(block_sums, NULL, row, !counts ? 0 : weight ? weight[target[row]] : 1);
+    }
+}

@@ -1,0 +1,17 @@
+#ifndef MACHINE_H
+#define MACHINE_H
+
+/* GCC learnt the names of the x86-64 levels in version 12. */
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__ && __GNUC__ >= 12
+#define HAS_X86_LEVELS 1
+#else
+#define HAS_X86_LEVELS 0
+#endif
+
+#if defined __GNUC__
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
+#endif

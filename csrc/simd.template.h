@@ -1,0 +1,148 @@
+/* Arithmetic that every kernel shares. Nothing here names an instruction: each function is straight-line code
+ * that the compiler turns into vectors of whatever width the level has. */
+
+/* ---- exp, log, log1p: measured errors stand at their declarations in kernels.template.h ---- */
+
+static ALWAYS_INLINE BITS KERNEL(to_bits)(const REAL value)
+{
+    BITS bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static ALWAYS_INLINE REAL KERNEL(from_bits)(const BITS bits)
+{
+    REAL value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, so |r| <= ln(2) / 2.
+ * The rounder's unit in the last place is 1, so adding it rounds to an integer and leaves n in the low bits.
+ * 2^n is two factors, as n itself reaches past both ends of the exponent range; NaN falls through every step. */
+static ALWAYS_INLINE REAL KERNEL(scalar_exp)(REAL x)
+{
+    static const REAL terms[] = {EXP_TERMS};
+    const REAL rounder = (REAL)1.5 * (REAL)((BITS)1 << MANTISSA_BITS);
+    const REAL log2_e = (REAL)1.44269504088896340736;
+
+    x = x > EXP_HIGHEST ? EXP_HIGHEST : x;
+    x = x < EXP_LOWEST ? EXP_LOWEST : x;
+    const REAL rounded = x * log2_e + rounder, n = rounded - rounder;
+    const REAL r = (x - n * LN2_HIGH) - n * LN2_LOW;
+
+    REAL q = terms[0];
+    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) q = q * r + terms[i];
+    const REAL exp_r = 1 + (r + r * r * q);
+
+    const BITS exponent = KERNEL(to_bits)(rounded) - KERNEL(to_bits)(rounder) + 2 * EXPONENT_BIAS;
+    const BITS half = exponent >> 1;
+    return exp_r * KERNEL(from_bits)(half << MANTISSA_BITS) * KERNEL(from_bits)((exponent - half) << MANTISSA_BITS);
+}
+
+/* log(x) + correction, for finite x > 0 and a correction far smaller than x's last place.
+ * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
+ * log(1 + f) = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + s^2 R(s^2))), where R is a polynomial. */
+static ALWAYS_INLINE REAL KERNEL(finite_log)(const REAL x, const REAL correction)
+{
+    static const REAL terms[] = {LOG_TERMS};
+    const REAL two_to_mantissa = (REAL)((BITS)1 << MANTISSA_BITS);
+    const BITS one = KERNEL(to_bits)(1), root_half = KERNEL(to_bits)((REAL)0.70710678118654752440);
+
+    const int denormal = x < SMALLEST_NORMAL;
+    const BITS bits = KERNEL(to_bits)(denormal ? x * two_to_mantissa : x) + (one - root_half);
+    const REAL f = KERNEL(from_bits)((bits & (((BITS)1 << MANTISSA_BITS) - 1)) + root_half) - 1;
+    /* An integer below 2^MANTISSA_BITS becomes a REAL by standing in the mantissa of two_to_mantissa. */
+    const REAL exponent = KERNEL(from_bits)((bits >> MANTISSA_BITS) | KERNEL(to_bits)(two_to_mantissa));
+    const REAL k = exponent - (two_to_mantissa + EXPONENT_BIAS + (denormal ? MANTISSA_BITS : 0));
+
+    const REAL s = f / (2 + f), z = s * s, half_square = (REAL)0.5 * f * f;
+    REAL q = terms[0];
+    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) q = q * z + terms[i];
+    const REAL low = s * (half_square + z * q) + (k * LN2_LOW + correction);
+    return k * LN2_HIGH - ((half_square - low) - f);
+}
+
+/* What finite_log(x) is to become at the ends of its range. */
+static ALWAYS_INLINE REAL KERNEL(log_at_ends)(const REAL x, REAL logarithm)
+{
+    logarithm = x < (REAL)INFINITY ? logarithm : x; /* infinity and NaN */
+    logarithm = x == 0 ? -(REAL)INFINITY : logarithm;
+    return x < 0 ? (REAL)NAN : logarithm;
+}
+
+static ALWAYS_INLINE REAL KERNEL(scalar_log)(const REAL x) { return KERNEL(log_at_ends)(x, KERNEL(finite_log)(x, 0)); }
+
+/* log(1 + x) for finite x > -1: 1 + x is rounded to u, and what that lost changes the logarithm by lost / u. */
+static ALWAYS_INLINE REAL KERNEL(finite_log1p)(const REAL x)
+{
+    const REAL u = 1 + x;
+    const REAL lost = x < 1 ? x - (u - 1) : 1 - (u - x);
+    return KERNEL(finite_log)(u, lost / u);
+}
+
+static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x) { return KERNEL(log_at_ends)(1 + x, KERNEL(finite_log1p)(x)); }
+
+void KERNEL(exp)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
+{
+    for (size_t i = begin; i < end; i++) result[i] = KERNEL(scalar_exp)(input[i]);
+}
+
+void KERNEL(log)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
+{
+    for (size_t i = begin; i < end; i++) result[i] = KERNEL(scalar_log)(input[i]);
+}
+
+void KERNEL(log1p)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
+{
+    for (size_t i = begin; i < end; i++) result[i] = KERNEL(scalar_log1p)(input[i]);
+}
+
+/* ---- sums and maxima, in a fixed order ---- */
+
+/* Adds value i to lane i modulo LANES. */
+static inline void KERNEL(add_to_lanes)(double *restrict lanes, const REAL *restrict values, const size_t count)
+{
+    const size_t whole = count - count % LANES;
+    double sums[LANES];
+    memcpy(sums, lanes, sizeof sums);
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) sums[lane] += values[i + lane];
+    for (size_t i = whole; i < count; i++) sums[i - whole] += values[i];
+    memcpy(lanes, sums, sizeof sums);
+}
+
+/* The sum of the lanes, by halves. */
+static inline double KERNEL(join_lanes)(const double *lanes)
+{
+    double sums[LANES];
+    memcpy(sums, lanes, sizeof sums);
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t lane = 0; lane < width; lane++) sums[lane] += sums[lane + width];
+    return sums[0];
+}
+
+/* The largest value, passing over NaN; -infinity of no values. */
+static inline REAL KERNEL(maximum)(const REAL *restrict values, const size_t count)
+{
+    const size_t whole = count - count % MAXIMUM_LANES;
+    REAL largest = -(REAL)INFINITY;
+    if (whole > 0) {
+        REAL lanes[MAXIMUM_LANES];
+        for (size_t lane = 0; lane < MAXIMUM_LANES; lane++) lanes[lane] = -(REAL)INFINITY;
+        for (size_t i = 0; i < whole; i += MAXIMUM_LANES)
+            for (size_t lane = 0; lane < MAXIMUM_LANES; lane++)
+                lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
+        for (size_t lane = 0; lane < MAXIMUM_LANES; lane++) largest = lanes[lane] > largest ? lanes[lane] : largest;
+    }
+    for (size_t i = whole; i < count; i++) largest = values[i] > largest ? values[i] : largest;
+    return largest;
+}
+
+/* The block sums are added in order, by one thread. */
+REAL KERNEL(mean_of_blocks)(const size_t blocks, const double *restrict block_sums, const double divisor)
+{
+    double sum = 0;
+    for (size_t block = 0; block < blocks; block++) sum += block_sums[block];
+    return (REAL)(sum / divisor);
+}

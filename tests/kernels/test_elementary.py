@@ -1,0 +1,58 @@
+"""exp, log and log1p, measured in units in the last place against wider arithmetic."""
+
+import numpy as np
+import pytest
+
+STATED = {np.float32: {"exp": 1.1, "log": 0.85, "log1p": 0.85}, np.float64: {"exp": 1.2, "log": 0.95, "log1p": 0.95}}
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+needs_long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no wider type to measure with")
+
+each_function = pytest.mark.parametrize("function", ["exp", "log", "log1p"])
+
+
+def largest_error(native, function, x):
+    """In units of the exact result's last place; results that are not finite must be equal."""
+    with np.errstate(all="ignore"):
+        exact = getattr(np, function)(x.astype(WIDER[x.dtype.type]))
+        rounded = exact.astype(x.dtype)
+    result = getattr(native, function)(x)
+    finite = np.isfinite(rounded) & np.isfinite(result)
+    edge = ~finite & (np.isinf(rounded) ^ np.isinf(result))  # one unit beyond the largest number is infinity
+    np.testing.assert_array_equal(result[~finite & ~edge], rounded[~finite & ~edge])
+    assert (np.abs(np.where(np.isinf(rounded), result, rounded)[edge]) >= np.finfo(x.dtype).max * (1 - 1e-6)).all()
+    unit = np.spacing(np.abs(rounded[finite])).astype(exact.dtype)
+    return float(np.max(np.abs(result[finite].astype(exact.dtype) - exact[finite]) / unit, initial=0))
+
+
+@each_function
+def test_float32_over_all_magnitudes(native, function):
+    """Every 251st of the 2^32 bit patterns; 251 is prime, so all low bits occur."""
+    worst = 0
+    for start in range(0, 1 << 32, 1 << 29):
+        bits = np.arange(start, start + (1 << 29), 251, dtype=np.uint64).astype(np.uint32)
+        worst = max(worst, largest_error(native, function, bits.view(np.float32)))
+    assert worst <= STATED[np.float32][function]
+
+
+@needs_long_double
+@each_function
+def test_float64_over_all_magnitudes(native, function):
+    rng = np.random.default_rng(0)
+    samples = [
+        rng.integers(0, 1 << 64, 500_000, np.uint64).view(np.float64),
+        rng.uniform(-746, 710, 500_000),
+        rng.uniform(-1, 2, 500_000),
+        1 + rng.uniform(-1, 1, 500_000) * 2.0 ** rng.uniform(-52, 0, 500_000),
+        np.exp(rng.uniform(-745, 709, 500_000)),
+        -np.exp(rng.uniform(-745, 0, 500_000)),
+    ]
+    assert max(largest_error(native, function, x) for x in samples) <= STATED[np.float64][function]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_special_values(native, dtype):
+    inf, nan, tiny = np.inf, np.nan, np.finfo(dtype).smallest_subnormal
+    x = np.array([0.0, -0.0, 1.0, inf, -inf, nan, -1.0, -2.0, 1000.0, -1000.0, tiny], dtype)
+    np.testing.assert_array_equal([1, 1, inf, 0, nan, inf, 0, 1], native.exp(x)[[0, 1, 3, 4, 5, 8, 9, 10]])
+    np.testing.assert_array_equal([-inf, -inf, 0, inf, nan, nan, nan], native.log(x)[[0, 1, 2, 3, 4, 5, 6]])
+    np.testing.assert_array_equal([0, inf, nan, nan, -inf, nan, tiny], native.log1p(x)[[0, 3, 4, 5, 6, 7, 10]])

@@ -1,0 +1,125 @@
+"""Each optimizer kernel: C against NumPy over several steps and many tensors, and what it reads and writes."""
+
+import numpy as np
+import pytest
+from kernel_cases import DTYPES, OPTIMIZERS, assert_close, optimizer_steps
+
+from minigrad.kernels import Table, reference
+
+each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+
+SHAPES = [(), (0,), (1,), (2, 3), (7,), (8,), (9,), (63,), (64,), (65,), (5000,), (17, 300)]
+
+
+def problem(dtype, shapes=SHAPES, steps=4, seed=0):
+    """Parameters, and gradients of each step."""
+    rng = np.random.default_rng(seed)
+    draw = lambda: [np.asarray(rng.normal(size=shape)).astype(dtype) for shape in shapes]
+    return draw(), [draw() for _ in range(steps)]
+
+
+@each_optimizer
+@each_dtype
+def test_native_equals_reference(native, name, dtype):
+    parameters, gradients = problem(dtype)
+    expected = [p.astype(np.float64) for p in parameters]
+    states = optimizer_steps(native, name, parameters, gradients)
+    expected_states = optimizer_steps(reference, name, expected, [[g.astype(np.float64) for g in gs] for gs in gradients])
+    for position, (actual, wanted) in enumerate(zip(parameters, expected)):
+        assert_close(actual, wanted, ulps=100, what=position)
+    for arrays, wanted_arrays in zip(states, expected_states):
+        for actual, wanted in zip(arrays or (), wanted_arrays or ()):
+            assert_close(actual, wanted, ulps=100)
+
+
+@each_optimizer
+@each_dtype
+def test_reference_keeps_float32_and_takes_strided_arrays(name, dtype):
+    parameters, gradients = problem(dtype)
+    strided = [np.zeros([2 * n for n in p.shape], dtype)[(*(slice(None, None, 2) for _ in p.shape), ...)] for p in parameters]
+    for view, p in zip(strided, parameters):
+        view[...] = p
+    optimizer_steps(reference, name, parameters, gradients)
+    optimizer_steps(reference, name, strided, gradients)
+    for view, p in zip(strided, parameters):
+        assert view.dtype == p.dtype == dtype
+        np.testing.assert_array_equal(p, view)
+
+
+@each_optimizer
+def test_a_table_is_a_list(native, name):
+    parameters, gradients = problem(np.float32)
+    listed = [p.copy() for p in parameters]
+    optimizer_steps(native, name, listed, gradients)
+    for module in (native, reference):
+        table = Table([p.copy() for p in parameters])
+        kernel, present, options = OPTIMIZERS[name]
+        states = [Table(np.zeros_like(p) for p in parameters) if there else None for there in present]
+        for step, gs in enumerate(gradients, start=1):
+            count = {"first": step == 1} if kernel == "sgd" else {} if kernel == "rmsprop" else {"step": step}
+            getattr(module, kernel)(table, Table(gs), *states, **options, **count)
+        for actual, wanted in zip(table.arrays, listed):
+            assert_close(actual, wanted.astype(np.float64), ulps=100)
+
+
+@each_optimizer
+@each_dtype
+def test_writes_stay_inside_and_gradients_stay_as_they_are(native, name, dtype, guarded):
+    plain, gradients = problem(dtype, [(n,) for n in (*range(10), 15, 16, 17, 31, 33, 127, 128, 129)], steps=2)
+
+    def place(array):
+        inside = guarded(array.shape, array.dtype)
+        inside[...] = array
+        return inside
+
+    parameters = [place(p) for p in plain]
+    before = [g.tobytes() for gs in gradients for g in gs]
+    optimizer_steps(native, name, parameters, gradients, make_state=lambda p: place(np.zeros_like(p)))
+    assert before == [g.tobytes() for gs in gradients for g in gs]
+    optimizer_steps(native, name, plain, gradients)
+    for inside, p in zip(parameters, plain):
+        np.testing.assert_array_equal(p, inside)
+
+
+@each_optimizer
+def test_gradients_of_any_layout(native, name):
+    parameters, gradients = problem(np.float32)
+    copies = [p.copy() for p in parameters]
+    optimizer_steps(native, name, parameters, gradients)
+    optimizer_steps(native, name, copies, [[np.asfortranarray(g[::-1])[::-1] if g.ndim else g for g in gs] for gs in gradients])
+    for a, b in zip(parameters, copies):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_first_momentum_step_ignores_what_the_buffer_held(native):
+    """The buffer starts at the gradient, undamped, even from uninitialised memory."""
+    for module in (native, reference):
+        p, g, buffer = np.zeros(40), np.ones(40), np.full(40, np.nan)
+        module.sgd([p], [g], [buffer], lr=1.0, momentum=0.9, dampening=0.5, nesterov=False, weight_decay=0.0,
+                   maximize=False, first=True)
+        np.testing.assert_array_equal(np.ones(40), buffer)
+        np.testing.assert_array_equal(-np.ones(40), p)
+
+
+def test_infinite_parameter_without_decay_stays_infinite(native):
+    """No weight decay means none: 0 * infinity must not enter the gradient."""
+    for module in (native, reference):
+        for name in OPTIMIZERS:
+            if OPTIMIZERS[name][2]["weight_decay"] == 0:
+                p = np.full(20, np.inf, np.float32)
+                optimizer_steps(module, name, [p], [[np.ones(20, np.float32)]])
+                assert (p == np.inf).all(), name
+
+
+def test_amsgrad_keeps_nan(native):
+    for module in (native, reference):
+        p = np.zeros(20)
+        optimizer_steps(module, "adam-amsgrad", [p], [[np.full(20, np.nan)], [np.ones(20)]])
+        assert np.isnan(p).all()
+
+
+def test_no_parameters_is_no_work(native):
+    for module in (native, reference):
+        for name in OPTIMIZERS:
+            optimizer_steps(module, name, [], [[]])

@@ -1,0 +1,151 @@
+"""Which kernels run, on how many threads, and what is said when there are none."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigrad import kernels
+from minigrad.kernels import reference
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(code, **environment):
+    """Run code in a fresh interpreter: (exit code, output, errors)."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MINIGRAD_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**clean, **environment}, cwd=ROOT, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_use_as_context_and_as_call(native):
+    before = kernels.active
+    try:
+        kernels.use("native")
+        with kernels.use("numpy") as active:
+            assert active is kernels.active is reference
+        assert kernels.active is native
+        kernels.use("numpy")
+        assert kernels.active is reference
+    finally:
+        kernels.active = before
+
+
+def test_use_refuses_other_names():
+    with pytest.raises(ValueError, match="'numpy' or 'native', not 'cuda'"):
+        kernels.use("cuda")
+
+
+def test_modules_have_the_same_kernels(native):
+    def signatures(module):
+        import inspect
+
+        return {
+            name: str(inspect.signature(function))
+            for name, function in vars(module).items()
+            if inspect.isfunction(function) and name[0] != "_" and "reduction" in inspect.signature(function).parameters
+            or name in ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+        }
+
+    assert signatures(native) == signatures(reference)
+    assert len(signatures(native)) == 14
+
+
+def test_instruction_set_can_be_forced(native):
+    assert native.instruction_sets()[0] == "baseline"
+    for name in kernels.instruction_sets():
+        kernels.set_instruction_set(name)
+        assert kernels.config()["instruction set"] == name
+    with pytest.raises(ValueError, match="'v9' is not one of baseline"):
+        kernels.set_instruction_set("v9")
+
+
+SHOW = "import json, minigrad.kernels as k; print(json.dumps(k.config()))"
+
+
+def test_environment_chooses(native):
+    code, output, _ = python(SHOW, MINIGRAD_KERNELS="numpy", MINIGRAD_NUM_THREADS="3")
+    assert code == 0 and json.loads(output)["kernels"] == "numpy" and json.loads(output)["threads"] == 3
+    code, output, _ = python(SHOW, MINIGRAD_INSTRUCTION_SET="baseline")
+    assert code == 0 and json.loads(output)["instruction set"] == "baseline"
+
+
+@pytest.mark.parametrize("variable", ["MINIGRAD_KERNELS", "MINIGRAD_NUM_THREADS", "MINIGRAD_INSTRUCTION_SET"])
+def test_environment_is_checked(native, variable):
+    code, _, errors = python(SHOW, **{variable: "many"})
+    assert code != 0 and "ValueError" in errors and "'many'" in errors
+
+
+MISSING = "import sys; sys.modules['minigrad.kernels._native'] = None\n"
+
+
+def test_missing_extension_warns_once():
+    code, output, errors = python(MISSING + SHOW)
+    assert code == 0 and json.loads(output)["kernels"] == "numpy"
+    assert errors.count("RuntimeWarning") == 1 and "pip install" in errors
+
+
+def test_missing_extension_is_silent_when_numpy_was_asked_for():
+    code, _, errors = python(MISSING + SHOW, MINIGRAD_KERNELS="numpy")
+    assert code == 0 and errors == ""
+
+
+def test_missing_extension_is_an_error_when_native_was_asked_for():
+    code, _, errors = python(MISSING + SHOW, MINIGRAD_KERNELS="native")
+    assert code != 0 and "ImportError" in errors and "pip install" in errors
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "2"])
+def test_number_of_threads_is_checked(number):
+    with pytest.raises(ValueError, match="at least 1"):
+        kernels.set_num_threads(number)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_child_has_threads_of_its_own(native):
+    """The parent's pool does not exist in the child, which must neither hang nor compute otherwise."""
+    code, output, errors = python(
+        "import os, numpy as np\n"
+        "from minigrad import kernels\n"
+        "kernels.parallel.SMALLEST_SPLIT = 0; kernels.set_num_threads(2)\n"
+        "x = np.linspace(0, 1, 100_003)\n"
+        "loss = lambda: kernels.active.mse_loss(x, x * x, reduction='mean', need_gradient=True)[0].tobytes()\n"
+        "expected = loss()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0 if loss() == expected else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    assert (code, output) == (0, "0"), errors
+
+
+def test_threads_are_used_only_for_large_work(native, monkeypatch):
+    """Small work stays on the calling thread, large work is cut at multiples of the block."""
+    from minigrad.kernels import parallel
+
+    calls = []
+    monkeypatch.setattr(parallel, "_threads", 2)
+    for work in (10, parallel.SMALLEST_SPLIT):
+        parallel.run(lambda begin, end: calls.append((begin, end)), 10_000, 4096, work)
+    assert calls[0] == (0, 10_000)
+    assert sorted(calls[1:]) == [(0, 4096), (4096, 8192), (8192, 10_000)]
+
+
+def test_an_error_in_a_slice_is_raised(threads):
+    from minigrad.kernels import parallel
+
+    threads(2)
+    with pytest.raises(ZeroDivisionError):
+        parallel.run(lambda begin, end: 1 // 0, 10_000, 100, 10_000)
+
+
+def test_config_says_what_runs(native):
+    config = kernels.config()
+    assert config["kernels"] in ("numpy", "native") and config["threads"] == kernels.get_num_threads()
+    assert "-ffp-contract=off" in config["compiler flags"]
+    assert np.isin("baseline", config["instruction sets available"])
