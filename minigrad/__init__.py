@@ -11,3 +11,20 @@ from .serialization import load, save
 from .tensor import Tensor
 
 __version__ = "0.1.0"
+
+
+def show_config():
+    """Print what runs: kernels, instruction set, compiler, threads, NumPy and its BLAS."""
+    import platform
+
+    import numpy as np
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    lines = {
+        "minigrad": __version__,
+        **kernels.config(),
+        "Python": platform.python_version(),
+        "NumPy": f"{np.__version__}, BLAS {blas.get('name')} {blas.get('version')}",
+    }
+    for name, value in lines.items():
+        print(f"{name:20} {', '.join(value) if isinstance(value, (list, tuple)) else value}")

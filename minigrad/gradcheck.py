@@ -41,7 +41,7 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
         >>> minigrad.autograd.gradcheck(minigrad.exp, x)
         True
     """
-    name = getattr(func, "__name__", type(func).__name__)
+    name = name_of(func)
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not checked:
@@ -82,8 +82,15 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
         found = gradients(_outputs(func, values), [values[i] for i in checked], v, create_graph=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 
-    gradient.__name__ = f"gradient of {getattr(func, '__name__', type(func).__name__)}"
+    gradient.__name__ = f"gradient of {name_of(func)}"
     return gradcheck(gradient, (*inputs, *upstream), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
+
+
+def name_of(func):
+    """What messages call a function, a bound method or a module."""
+    owner = getattr(func, "__self__", None)
+    name = getattr(func, "__name__", type(func).__name__)
+    return f"{owner.__name__}.{name}" if isinstance(owner, type) else name
 
 
 def _outputs(func, inputs):

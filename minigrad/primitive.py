@@ -23,16 +23,16 @@ class Primitive:
 
     Args:
         forward: function of arrays (positional) and metadata (keywords).
+        name, doc: what messages call it, and its documentation.
         promotes: "same" brings the arguments to a common dtype, "float" to a floating-point one.
         is_view: the result may share the memory of its first argument.
         saves: forward returns (result, saved), and the rules receive `saved` in place of the result.
     """
 
-    __slots__ = ("forward", "__name__", "promotes", "is_view", "saves", "rules", "reads_result")
-
-    def __init__(self, forward, name=None, *, promotes=None, is_view=False, saves=False):
+    def __init__(self, forward, name=None, doc=None, *, promotes=None, is_view=False, saves=False):
         self.forward = forward
         self.__name__ = name or forward.__name__
+        self.__doc__ = doc
         self.promotes = promotes
         self.is_view = is_view
         self.saves = saves

@@ -84,7 +84,7 @@ def test_second_derivative_of_wrong_rule():
 def test_forgotten_broadcast_sum():
     """Without the sum over repeated axes, the walk refuses the gradient of a broadcast argument."""
     wrong = product(lambda grad, _out, _x, y: (grad * y)[..., None] * np.ones(4), lambda grad, _out, x, _y: grad * x)
-    with pytest.raises(ValueError, match=r"shape \(3, 4\) does not fit a value of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"does not fit a value of shape \(3,\)"):
         autograd.gradcheck(wrong, (leaf([1.0, 2.0, 3.0]), leaf([4.0, 5.0, 6.0])))
 
 

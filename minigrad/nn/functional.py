@@ -69,24 +69,11 @@ def one_hot(target, num_classes=-1):
 # Losses
 
 
-def _check(name, reduction, input, **others):
-    """All are tensors of the dtype of `input`, which is a floating-point one; the reduction is known."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}(): reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    if not isinstance(input, Tensor) or input.array.dtype.kind != "f":
-        raise TypeError(f"{name}(): input must be a floating-point tensor, got {describe(input)}")
-    for argument, value in others.items():
-        if value is not None and (not isinstance(value, Tensor) or value.array.dtype != input.array.dtype):
-            raise TypeError(f"{name}(): {argument} must be a {input.dtype} tensor as the input, got {describe(value)}")
-
-
-def _check_pair(name, reduction, input, target):
-    _check(name, reduction, input, target=target)
-    if input.shape != target.shape:
-        raise ValueError(
-            f"{name}(): input has shape {input.shape} and target {target.shape}; they must be equal, nothing is "
-            "broadcast here. Use reshape(), squeeze() or unsqueeze()"
-        )
+def _require_tensors(name, **arguments):
+    """Refuse what is not a tensor. Dtypes, shapes and values are the kernels' to check, once."""
+    for argument, value in arguments.items():
+        if not isinstance(value, Tensor) and (value is not None or argument in ("input", "target")):
+            raise TypeError(f"{name}(): {argument} must be a tensor, got {type(value).__name__}")
 
 
 def mse_loss(input, target, reduction="mean"):
@@ -103,19 +90,19 @@ def mse_loss(input, target, reduction="mean"):
         >>> minigrad.nn.functional.mse_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
         tensor(2.)
     """
-    _check_pair("mse_loss", reduction, input, target)
+    _require_tensors("mse_loss", input=input, target=target)
     return fused.mse_loss(input, target, reduction=reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
     """Mean absolute error, |input - target|; its slope at 0 is 0. Shapes as in `mse_loss`."""
-    _check_pair("l1_loss", reduction, input, target)
+    _require_tensors("l1_loss", input=input, target=target)
     return fused.l1_loss(input, target, reduction=reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """With d = input - target: d^2 / (2 beta) where |d| < beta, else |d| - beta/2 (Girshick 2015, eq. 3)."""
-    _check_pair("smooth_l1_loss", reduction, input, target)
+    _require_tensors("smooth_l1_loss", input=input, target=target)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss(): beta must be >= 0, got {beta}")
     return fused.smooth_l1_loss(input, target, beta=beta, reduction=reduction)
@@ -123,7 +110,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
     """With d = input - target: d^2 / 2 where |d| < delta, else delta (|d| - delta/2) (Huber 1964)."""
-    _check_pair("huber_loss", reduction, input, target)
+    _require_tensors("huber_loss", input=input, target=target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss(): delta must be > 0, got {delta}")
     return fused.huber_loss(input, target, delta=delta, reduction=reduction)
@@ -150,8 +137,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     `binary_cross_entropy_with_logits` is exact where a sigmoid would round to 0 or 1.
     """
     name = "binary_cross_entropy"
-    _check_pair(name, reduction, input, target)
-    _check(name, reduction, input, weight=weight)
+    _require_tensors(name, input=input, target=target, weight=weight)
     return fused.binary_cross_entropy(input, target, _spread(name, "weight", weight, input), reduction=reduction)
 
 
@@ -161,36 +147,24 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     `pos_weight` scales the positive term, `weight` each element; both broadcast to the input.
     """
     name = "binary_cross_entropy_with_logits"
-    _check_pair(name, reduction, input, target)
-    _check(name, reduction, input, weight=weight, pos_weight=pos_weight)
+    _require_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
     weight = _spread(name, "weight", weight, input)
     pos_weight = _spread(name, "pos_weight", pos_weight, input)
     return fused.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
 
 
-def _check_classes(name, input, target, weight):
-    shape = input.array.shape
-    expected = () if len(shape) == 1 else shape[:1] if len(shape) == 2 else shape[:1] + shape[2:]
-    if not isinstance(target, Tensor) or target.array.dtype != np.int64:
-        raise TypeError(f"{name}(): target must hold class indices as int64, got {describe(target)}. Use .long()")
-    if target.array.shape != expected:
-        raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for an input of {shape}")
-    if weight is not None and weight.shape != shape[:2][-1:]:
-        raise ValueError(f"{name}(): weight has shape {weight.shape}, expected {shape[:2][-1:]}, one per class")
+def _rows(name, input, target):
+    """(C) or (N, C, d1, ...) and a target that fits as rows of classes and one target each."""
+    leading = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+    per_class = target.is_floating_point()
+    expected = input.shape if per_class else leading
+    if input.ndim == 0 or target.shape != expected:
+        raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for input {input.shape}")
 
+    def flat(x):
+        return x.unsqueeze(0) if x.ndim == 1 else movedim(x, 1, -1).reshape(-1, x.shape[1])
 
-def _rows(x):
-    """(C), (N, C) or (N, C, d1, ...) as rows of classes."""
-    if x.ndim == 2:
-        return x
-    if x.ndim == 1:
-        return x.unsqueeze(0)
-    moved = movedim(x, 1, -1)
-    return moved.reshape(-1, moved.shape[-1])
-
-
-def _flat(target):
-    return target if target.array.ndim == 1 else target.reshape(-1)
+    return flat(input), flat(target) if per_class else target.reshape(-1), leading
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -214,26 +188,20 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         >>> minigrad.nn.functional.cross_entropy(minigrad.zeros(1, 4), minigrad.tensor([2]))  # log 4
         tensor(1.3863)
     """
-    name = "cross_entropy"
-    _check(name, reduction, input, weight=weight)
-    if input.ndim == 0:
-        raise ValueError(f"{name}(): input must be (C), (N, C) or (N, C, d1, ...), got a single number")
+    _require_tensors("cross_entropy", input=input, target=target, weight=weight)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"{name}(): label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if isinstance(target, Tensor) and target.array.dtype.kind == "f":
-        _check_pair(name, reduction, input, target)
-        leading = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
-        loss = fused.cross_entropy_probabilities(
-            _rows(input), _rows(target), weight, label_smoothing=label_smoothing, reduction=reduction
+        raise RuntimeError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if input.array.ndim != 2:
+        rows, row_target, leading = _rows("cross_entropy", input, target)
+        loss = cross_entropy(rows, row_target, weight, ignore_index, reduction, label_smoothing)
+        return loss.reshape(leading) if reduction == "none" else loss
+    if target.array.dtype.kind == "f":
+        return fused.cross_entropy_probabilities(
+            input, target, weight, label_smoothing=label_smoothing, reduction=reduction
         )
-    else:
-        _check_classes(name, input, target, weight)
-        leading = target.array.shape
-        loss = fused.cross_entropy(
-            _rows(input), _flat(target), weight,
-            ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
-        )  # fmt: skip
-    return loss.reshape(leading) if reduction == "none" and len(leading) != 1 else loss
+    return fused.cross_entropy(
+        input, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
+    )
 
 
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
@@ -248,12 +216,9 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
     The division by all C classes is PyTorch's; multiply by C for the hinge loss of the textbooks.
     Raises IndexError for a target that is no class.
     """
-    name = "multi_margin_loss"
-    _check(name, reduction, input, weight=weight)
-    if p not in (1, 2):
-        raise ValueError(f"{name}(): p must be 1 or 2, got {p!r}")
-    if input.ndim not in (1, 2):
-        raise ValueError(f"{name}(): input must be (C) or (N, C), got shape {input.shape}")
-    _check_classes(name, input, target, weight)
-    loss = fused.multi_margin_loss(_rows(input), _flat(target), weight, p=p, margin=margin, reduction=reduction)
-    return loss.reshape(target.shape) if reduction == "none" and target.ndim != 1 else loss
+    _require_tensors("multi_margin_loss", input=input, target=target, weight=weight)
+    if input.array.ndim == 1:
+        rows, row_target, leading = _rows("multi_margin_loss", input, target)
+        loss = multi_margin_loss(rows, row_target, p, margin, weight, reduction)
+        return loss.reshape(leading) if reduction == "none" else loss
+    return fused.multi_margin_loss(input, target, weight, p=p, margin=margin, reduction=reduction)

@@ -44,10 +44,12 @@ def _float(dtype, caller):
 
 
 def zeros(*size, dtype=None, requires_grad=False):
+    """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
     return _new(np.zeros(_shape(size, "zeros"), _float(dtype, "zeros()")), requires_grad)
 
 
 def ones(*size, dtype=None, requires_grad=False):
+    """A tensor of ones: ones(2, 3) or ones((2, 3))."""
     return _new(np.ones(_shape(size, "ones"), _float(dtype, "ones()")), requires_grad)
 
 
@@ -57,6 +59,7 @@ def empty(*size, dtype=None, requires_grad=False):
 
 
 def full(size, fill_value, dtype=None, requires_grad=False):
+    """A tensor of `size` filled with one number, whose dtype it takes."""
     value = as_array(fill_value, dtype, "full")
     return _new(np.full(_shape((size,), "full"), value, value.dtype), requires_grad)
 
@@ -75,6 +78,7 @@ def linspace(start, end, steps, dtype=None, requires_grad=False):
 
 
 def eye(n, m=None, dtype=None, requires_grad=False):
+    """The identity matrix of `n` rows, or its first `m` columns."""
     return _new(np.eye(n, m, dtype=_float(dtype, "eye()")), requires_grad)
 
 
@@ -104,29 +108,36 @@ def randperm(n, *, generator=None):
 
 
 def zeros_like(x, dtype=None, requires_grad=False):
+    """Zeros of the shape and dtype of `x`."""
     return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def ones_like(x, dtype=None, requires_grad=False):
+    """Ones of the shape and dtype of `x`."""
     return ones(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def empty_like(x, dtype=None, requires_grad=False):
+    """As `zeros_like`."""
     return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def full_like(x, fill_value, dtype=None, requires_grad=False):
+    """One number in the shape and dtype of `x`."""
     return full(x.shape, fill_value, dtype or x.dtype, requires_grad)
 
 
 def rand_like(x, dtype=None, requires_grad=False, generator=None):
+    """As `rand`, in the shape and dtype of `x`."""
     return rand(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator)
 
 
 def randn_like(x, dtype=None, requires_grad=False, generator=None):
+    """As `randn`, in the shape and dtype of `x`."""
     return randn(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator)
 
 
 def randint_like(x, low, high=None, *, dtype=None, generator=None):
+    """As `randint`, in the shape and dtype of `x`."""
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, x.shape, dtype=dtype or x.dtype, generator=generator)

@@ -14,19 +14,19 @@ from ..tensor import Tensor, as_array, wrap
 
 # Arithmetic
 
-add = primitive(np.add, promotes="same")
+add = primitive(np.add, doc="x + y, elementwise and broadcast.", promotes="same")
 add.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, _x, _y: grad)
 
-sub = primitive(np.subtract, "sub", promotes="same")
+sub = primitive(np.subtract, "sub", "x - y, elementwise and broadcast.", promotes="same")
 sub.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, _x, _y: -grad)
 
-mul = primitive(np.multiply, "mul", promotes="same")
+mul = primitive(np.multiply, "mul", "x y, elementwise and broadcast.", promotes="same")
 mul.vjps(lambda grad, _out, _x, y: grad * y, lambda grad, _out, x, _y: grad * x)
 
-div = primitive(np.true_divide, "div", promotes="float")
+div = primitive(np.true_divide, "div", "x / y, elementwise and broadcast; of integers, too, a float.", promotes="float")
 div.vjps(lambda grad, _out, _x, y: grad / y, lambda grad, out, _x, y: -grad * out / y)
 
-neg = primitive(np.negative, "neg")
+neg = primitive(np.negative, "neg", "-x.")
 neg.vjps(lambda grad, _out, _x: -grad)
 
 
@@ -47,13 +47,13 @@ def _pow_exponent(grad, out, x, y):
 
 
 # The operator, not np.power: it has fast paths for the exponents -1, 0.5 and 2.
-pow = primitive(lambda x, y: x**y, "pow", promotes="same")
+pow = primitive(lambda x, y: x**y, "pow", "x to the power y, elementwise and broadcast.", promotes="same")
 pow.vjps(_pow_base, _pow_exponent)
 
-remainder = primitive(np.remainder, promotes="same")
+remainder = primitive(np.remainder, doc="x - y floor(x / y), which has the sign of y.", promotes="same")
 remainder.vjps(lambda grad, _out, _x, _y: grad, lambda grad, _out, x, y: -grad * floor(x / y))
 
-floor_divide = primitive(np.floor_divide, promotes="same")
+floor_divide = primitive(np.floor_divide, doc="floor(x / y).", promotes="same")
 floor_divide.vjps(None, None)
 
 
@@ -62,34 +62,36 @@ def _flat(grad, _out, _x):
     return grad * 0.0
 
 
-floor, ceil, round = primitive(np.floor).vjps(_flat), primitive(np.ceil).vjps(_flat), primitive(np.round).vjps(_flat)
+floor = primitive(np.floor, doc="The largest integer not above x; its derivative is 0.").vjps(_flat)
+ceil = primitive(np.ceil, doc="The smallest integer not below x; its derivative is 0.").vjps(_flat)
+round = primitive(np.round, doc="The nearest integer, halves to the even one; its derivative is 0.").vjps(_flat)
 
 # Exponentials and roots
 
-exp = primitive(np.exp, promotes="float")
+exp = primitive(np.exp, doc="e to the power x.", promotes="float")
 exp.vjps(lambda grad, out, _x: grad * out)
 
-expm1 = primitive(np.expm1, promotes="float")
+expm1 = primitive(np.expm1, doc="e^x - 1, exact near 0.", promotes="float")
 expm1.vjps(lambda grad, out, _x: grad * (out + 1.0))
 
-log = primitive(np.log, promotes="float")
+log = primitive(np.log, doc="The natural logarithm.", promotes="float")
 log.vjps(lambda grad, _out, x: grad / x)
 
-log1p = primitive(np.log1p, promotes="float")
+log1p = primitive(np.log1p, doc="log(1 + x), exact near 0.", promotes="float")
 log1p.vjps(lambda grad, _out, x: grad / (x + 1.0))
 
-sqrt = primitive(np.sqrt, promotes="float")
+sqrt = primitive(np.sqrt, doc="The square root.", promotes="float")
 sqrt.vjps(lambda grad, out, _x: grad / (out * 2.0))
 
-sin = primitive(np.sin, promotes="float")
+sin = primitive(np.sin, doc="The sine, x in radians.", promotes="float")
 sin.vjps(lambda grad, _out, x: grad * cos(x))
 
-cos = primitive(np.cos, promotes="float")
+cos = primitive(np.cos, doc="The cosine, x in radians.", promotes="float")
 cos.vjps(lambda grad, _out, x: -grad * sin(x))
 
 # Activations
 
-tanh = primitive(np.tanh, promotes="float")
+tanh = primitive(np.tanh, doc="The hyperbolic tangent.", promotes="float")
 tanh.vjps(lambda grad, out, _x: grad * (1.0 - out * out))
 
 
@@ -99,23 +101,24 @@ def _sigmoid(x):
     return np.where(x >= 0, 1, small) / (1 + small)
 
 
-sigmoid = primitive(_sigmoid, "sigmoid", promotes="float")
+sigmoid = primitive(_sigmoid, "sigmoid", "1 / (1 + e^-x).", promotes="float")
 sigmoid.vjps(lambda grad, out, _x: grad * (out * (1.0 - out)))
 
-# log(1 + e^x); its derivative is the sigmoid. beta and threshold: nn.functional.softplus.
-softplus = primitive(lambda x: np.logaddexp(x, np.zeros((), x.dtype)), "softplus", promotes="float")
+def _softplus(x):
+    return np.logaddexp(x, np.zeros((), x.dtype))
+
+
+softplus = primitive(_softplus, "softplus", "log(1 + e^x), without overflow; its derivative is the sigmoid.", promotes="float")
 softplus.vjps(lambda grad, _out, x: grad * sigmoid(x))
 
-# The derivative at the kink is 0.
-relu = primitive(lambda x: np.maximum(x, 0), "relu")
+relu = primitive(lambda x: np.maximum(x, 0), "relu", "max(x, 0); the derivative at the kink is 0.")
 relu.vjps(lambda grad, out, _x: grad * (out > 0))
 
 # Kinks
 
-sign = primitive(np.sign).vjps(_flat)
+sign = primitive(np.sign, doc="-1, 0 or 1; its derivative is 0.").vjps(_flat)
 
-# The derivative at 0 is 0.
-abs = primitive(np.abs, "abs")
+abs = primitive(np.abs, "abs", "|x|; the derivative at 0 is 0.")
 abs.vjps(lambda grad, _out, x: grad * sign(x))
 
 
@@ -124,10 +127,10 @@ def _won(grad, x, y, larger):
     return where(x == y, grad * 0.5, where(x > y if larger else x < y, grad, 0.0))
 
 
-maximum = primitive(np.maximum, promotes="same")
+maximum = primitive(np.maximum, doc="The larger of x and y; at a tie each gets half of the gradient.", promotes="same")
 maximum.vjps(lambda grad, _out, x, y: _won(grad, x, y, True), lambda grad, _out, x, y: _won(grad, y, x, True))
 
-minimum = primitive(np.minimum, promotes="same")
+minimum = primitive(np.minimum, doc="The smaller of x and y; at a tie each gets half of the gradient.", promotes="same")
 minimum.vjps(lambda grad, _out, x, y: _won(grad, x, y, False), lambda grad, _out, x, y: _won(grad, y, x, False))
 
 
@@ -177,14 +180,16 @@ _select.vjps(
     lambda grad, _out, _x, _y, *, condition: where(condition, 0.0, grad),
 )
 
-eq = primitive(np.equal, "eq", promotes="same")
-ne = primitive(np.not_equal, "ne", promotes="same")
-lt = primitive(np.less, "lt", promotes="same")
-le = primitive(np.less_equal, "le", promotes="same")
-gt = primitive(np.greater, "gt", promotes="same")
-ge = primitive(np.greater_equal, "ge", promotes="same")
+eq = primitive(np.equal, "eq", "x == y.", promotes="same")
+ne = primitive(np.not_equal, "ne", "x != y.", promotes="same")
+lt = primitive(np.less, "lt", "x < y.", promotes="same")
+le = primitive(np.less_equal, "le", "x <= y.", promotes="same")
+gt = primitive(np.greater, "gt", "x > y.", promotes="same")
+ge = primitive(np.greater_equal, "ge", "x >= y.", promotes="same")
 bitwise_and = primitive(np.bitwise_and, promotes="same")
 bitwise_or = primitive(np.bitwise_or, promotes="same")
 bitwise_xor = primitive(np.bitwise_xor, promotes="same")
 bitwise_not = primitive(np.invert, "bitwise_not")
-isnan, isinf, isfinite = primitive(np.isnan), primitive(np.isinf), primitive(np.isfinite)
+isnan = primitive(np.isnan, doc="Whether each element is NaN.")
+isinf = primitive(np.isinf, doc="Whether each element is infinite.")
+isfinite = primitive(np.isfinite, doc="Whether each element is neither NaN nor infinite.")

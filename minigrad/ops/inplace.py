@@ -21,7 +21,8 @@ from .shaping import reshape_to
 def write(tensor, primitive, *args, **options):
     """Replace the values of `tensor` by those of `primitive(tensor, *args)`, in its memory and in the graph."""
     refuse(tensor, primitive.__name__)
-    before = wrap(tensor.array, current_node(tensor), tensor.cell)
+    # The rules may need the old values, which are about to be lost.
+    before = wrap(tensor.array.copy() if grad_mode.enabled else tensor.array, current_node(tensor))
     after = primitive(before, *args, **options)
     if after.shape != tensor.shape:
         raise RuntimeError(f"{primitive.__name__}_(): the result has shape {after.shape}, the tensor written to {tensor.shape}")

@@ -8,7 +8,7 @@ the backward pass is itself differentiated, and when another argument than `inpu
 import numpy as np
 
 from .. import kernels
-from ..graph import grad_mode
+from ..graph import grad_mode, no_grad
 from ..primitive import primitive
 from ..tensor import Tensor, gradients
 from .elementwise import abs, clamp, log, relu, softplus, where
@@ -39,6 +39,8 @@ def fused(formula):
             need_gradient = input.requires_grad
             for other in others:
                 if other is not None and other.requires_grad:
+                    with no_grad():
+                        kernel(input, *others, need_gradient=False, **options)  # refuses what does not fit
                     return formula(input, *others, **options)
         return kernel(input, *others, need_gradient=need_gradient, **options)
 
