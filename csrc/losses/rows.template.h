@@ -1,16 +1,25 @@
 /* What losses over rows of classes share. */
 
-/* The sum of exp(x - largest) over a row, which is at least 1; the exponentials stay in `exps` unless it is NULL. */
+/* The sum of exp(x - largest) over a row, which is at least 1; the exponentials stay in `exps` unless it is NULL.
+ * The last few classes are filled up with -infinity, whose exp adds 0, so that short rows are vectors too. */
 static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restrict row, const size_t classes,
                                          const REAL largest)
 {
     REAL scratch[CHUNK];
     double lanes[LANES] = {0};
-    for (size_t start = 0; start < classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, classes - start);
+    const size_t rest = classes % LANES, whole = classes - rest;
+    for (size_t start = 0; start < whole; start += CHUNK) {
+        const size_t count = smaller(CHUNK, whole - start);
         REAL *const chunk = exps ? exps + start : scratch;
         for (size_t i = 0; i < count; i++) chunk[i] = KERNEL(scalar_exp)(row[start + i] - largest);
         KERNEL(add_to_lanes)(lanes, chunk, count);
+    }
+    if (rest > 0) {
+        for (size_t i = 0; i < LANES; i++) scratch[i] = -(REAL)INFINITY;
+        for (size_t i = 0; i < rest; i++) scratch[i] = row[whole + i] - largest;
+        for (size_t i = 0; i < LANES; i++) scratch[i] = KERNEL(scalar_exp)(scratch[i]);
+        for (size_t i = 0; i < LANES; i++) lanes[i] += scratch[i];
+        for (size_t i = 0; exps && i < rest; i++) exps[whole + i] = scratch[i];
     }
     return KERNEL(join_lanes)(lanes);
 }

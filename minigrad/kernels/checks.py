@@ -2,6 +2,8 @@
 
 import numpy as np
 
+REDUCTIONS = ("mean", "sum", "none")
+
 
 def check_array(function, argument, array, dtype, shape):
     """Refuse an array of another dtype or shape."""
@@ -26,7 +28,7 @@ def check_rows(function, argument, array):
 
 def check_reduction(function, reduction):
     """Refuse an unknown reduction."""
-    if reduction not in ("mean", "sum", "none"):
+    if reduction not in REDUCTIONS:
         raise ValueError(f"{function}(): reduction is {reduction!r}, expected 'mean', 'sum' or 'none'")
 
 

@@ -124,7 +124,8 @@ def _elementwise(function, input, target, weights, numbers, reduction, need_grad
     dtype, shape, count = input.dtype, input.shape, input.size
     if (kernels := _kernels.get(dtype)) is None:
         checks.check_float(function, "input", input)
-    checks.check_reduction(function, reduction)
+    if reduction not in checks.REDUCTIONS:
+        checks.check_reduction(function, reduction)
     ctype = kernels.array
     arguments = [
         _readable(function, "input", input, ctype, dtype, shape),
@@ -241,14 +242,11 @@ def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need
 
 
 def _written(function, argument, arrays, parameters):
-    """The addresses of state that matches the parameters; NULL for None."""
-    if arrays is None:
-        return NULL
+    """The addresses of state, once it is found to match the parameters."""
     table = arrays if isinstance(arrays, Table) else Table(arrays, f"{function}(): {argument}")
-    if table.matched is not parameters:
-        checks.check_lists(function, parameters.arrays, {argument: table.arrays})
-        _find_addresses(table)
-        table.matched = parameters
+    checks.check_lists(function, parameters.arrays, {argument: table.arrays})
+    _find_addresses(table)
+    table.matched = parameters
     return table.addresses
 
 
@@ -267,20 +265,28 @@ def _update(function, parameters, gradients, states, *numbers):
         _find_addresses(parameters)
     dtype = parameters.dtype
     kernels = _kernels[dtype]
-    state_addresses = [_written(function, name, arrays, parameters) for name, arrays in states.items()]
+    state_addresses = [
+        NULL if table is None
+        else table.addresses if isinstance(table, Table) and table.matched is parameters
+        else _written(function, name, table, parameters)
+        for name, table in states.items()
+    ]
 
     if isinstance(gradients, Table):
         gradients = gradients.arrays
-    dtypes = {array.dtype for array in gradients}
-    if [array.shape for array in gradients] != parameters.shapes or (dtypes and dtypes != {dtype}):
+    if len(gradients) != len(parameters.arrays):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-    held = [
-        from_buffer(kernels.array, array if array.flags.num & READABLE == READABLE else array.copy())
-        for array in gradients
-    ]
+    ctype, addresses = kernels.array, []
+    for array, shape in zip(gradients, parameters.shapes):
+        if array.shape != shape or array.dtype is not dtype:
+            checks.check_lists(function, parameters.arrays, {"gradients": gradients})
+        if array.flags.num & READABLE != READABLE:
+            array = array.copy()
+        addresses.append(from_buffer(ctype, array))
+    size = parameters.size
     run(
-        getattr(kernels, function), parameters.size, BLOCK, parameters.size, len(held), parameters.counts,
-        parameters.addresses, *state_addresses, ffi.new(kernels.pointers, held), *numbers,
+        getattr(kernels, function), size, BLOCK, size, len(addresses), parameters.counts,
+        parameters.addresses, *state_addresses, ffi.new(kernels.pointers, addresses), *numbers,
     )
 
 
