@@ -104,7 +104,7 @@ class Function:
 class Call:
     """One call of a Function in the place of a primitive: one rule per argument, all from one `backward`."""
 
-    saves = True  # the context
+    saves, reads = True, ()  # saves the context
 
     def __init__(self, function, outputs):
         self.function, self.__name__ = function, function.__name__
@@ -150,7 +150,7 @@ class Call:
 class Result:
     """The step from a call to one of its results, in the place of a primitive."""
 
-    __name__, saves = "Function", True
+    __name__, saves, reads = "Function", True, ()
 
     def __init__(self, position):
         self.rules = EachArgument(lambda index, grad, saved, parts: Parts({position: grad}))

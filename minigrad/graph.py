@@ -112,28 +112,27 @@ class Node:
         self.memory = memory
         self.options = options
 
-    def release(self):
-        """Drop the arrays and the links; what is left can only say that it is used up."""
-        self.inputs = self.saved = self.memory = self.options = None
-        self.parents = RELEASED
-
     def refuse_second_use(self):
         raise RuntimeError(
             f"backward: the graph behind {self.primitive.__name__}() was already used and freed by an earlier "
             "backward(). Run the forward pass again, or call the first backward(retain_graph=True)."
         )
 
-    def check_unchanged(self, rule):
-        """Refuse to go on when an array that `rule` reads was overwritten after it was recorded."""
-        for position in rule.reads:
-            cell = self.memory[position]
-            if cell is not None and cell[0] > self.order:
-                what, array = ("its result", self.saved) if position == -1 else (f"argument {position}", self.inputs[position])
-                raise RuntimeError(
-                    f"backward: {self.primitive.__name__}() needs {what}, of shape {array.shape}, as it was during the "
-                    "forward pass, but an in-place operation has changed it since. Use the out-of-place form "
-                    "(x = x + y, not x += y), or change a clone()."
-                )
+    def check_unchanged(self):
+        """Refuse to go on when an array that a rule reads was overwritten after it was recorded."""
+        for parent, reads in zip(self.parents, self.primitive.reads):
+            for position in reads if parent is not None else ():
+                cell = self.memory[position]
+                if cell is not None and cell[0] > self.order:
+                    self.refuse_changed(position)
+
+    def refuse_changed(self, position):
+        what, array = ("its result", self.saved) if position == -1 else (f"argument {position}", self.inputs[position])
+        raise RuntimeError(
+            f"backward: {self.primitive.__name__}() needs {what}, of shape {array.shape}, as it was during the forward "
+            "pass, but an in-place operation has changed it since. Use the out-of-place form (x = x + y, not x += y), "
+            "or change a clone()."
+        )
 
 
 class Leaf(Node):
@@ -181,36 +180,37 @@ def backward(seeds, deliver, *, retain_graph=False, lift=None, wanted=None):
             shared.append(gradient)
         if node.order <= oldest:
             continue  # older than all that is wanted
-        targets, saved, primitive = node.inputs, node.saved, node.primitive
+        targets, saved, options = node.inputs, node.saved, node.options
         if targets is None:
             node.refuse_second_use()
+        if last_write[0] > node.order:
+            node.check_unchanged()
         inputs, saved = (targets, saved) if lift is None else lift(node)
-        for parent, rule, target in zip(node.parents, primitive.rules, targets):
+        for parent, rule, target in zip(node.parents, node.primitive.rules, targets):
             if parent is None or wanted is not None and not parent.parents and parent not in wanted:
                 continue
-            if last_write[0] > node.order:
-                node.check_unchanged(rule)
-            result = rule.function(gradient, saved, *inputs, **node.options)
+            result = rule(gradient, saved, *inputs, **options)
             if result is None:
                 continue
             if result.shape != target.shape:
                 result = unbroadcast(result, target.shape)
             if result.dtype is not target.dtype:
-                check_dtype(result, target, primitive)
+                check_dtype(result, target, node.primitive)
             if result is gradient or retain_graph and result is saved:
                 shared.append(result)
-            if parent in summed:
-                pending[parent] += result
-            elif parent in pending:
-                pending[parent] = pending[parent] + result
-                if lift is None:
-                    summed.add(parent)
-            else:
+            if parent not in pending:
                 pending[parent] = result
                 if parent.parents:
                     heappush(queue, (-parent.order, parent))
-        if not retain_graph:
-            node.release()
+            elif parent in summed:
+                pending[parent] += result
+            else:
+                pending[parent] = pending[parent] + result
+                if lift is None:
+                    summed.add(parent)
+        if not retain_graph:  # what is left of the node can only say that it is used up
+            node.parents = RELEASED
+            node.inputs = node.saved = node.memory = node.options = None
     shared = {id(gradient) for gradient in shared}
     for node, gradient in (*finished, *pending.items()):
         deliver(node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)

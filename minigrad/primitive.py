@@ -1,6 +1,5 @@
 """`Primitive`: how a call on Tensors is computed and recorded."""
 
-from collections import namedtuple
 from functools import partial
 from types import MethodType
 
@@ -9,8 +8,6 @@ import numpy as np
 from . import dtypes
 from .graph import Node, grad_mode
 from .tensor import Tensor, View, current_node, wrap
-
-Rule = namedtuple("Rule", "function reads")
 
 
 class Primitive:
@@ -36,7 +33,7 @@ class Primitive:
         self.promotes = promotes
         self.is_view = is_view
         self.saves = saves
-        self.rules, self.reads_result = (), False
+        self.rules, self.reads, self.reads_result = (), (), False
 
     def vjps(self, *functions):
         """Register the rules: `function(grad, out, *args, **options)` gives the gradient for one argument.
@@ -45,11 +42,9 @@ class Primitive:
         values (at most their shape), so that they may be overwritten, and the result forgotten.
         None stands for an argument without derivative.
         """
-        self.rules = tuple(
-            Rule(partial(no_derivative, self.__name__, i), ()) if function is None else Rule(function, read_positions(function))
-            for i, function in enumerate(functions)
-        )
-        self.reads_result = any(-1 in rule.reads for rule in self.rules)
+        self.rules = tuple(f or partial(no_derivative, self.__name__, i) for i, f in enumerate(functions))
+        self.reads = tuple(read_positions(f) if f else () for f in functions)
+        self.reads_result = any(-1 in reads for reads in self.reads)
         return self
 
     def vjp_each(self, function):
@@ -117,7 +112,7 @@ class EachArgument:
     def __iter__(self):
         index = 0
         while True:
-            yield Rule(partial(self.function, index), ())
+            yield partial(self.function, index)
             index += 1
 
 

@@ -155,10 +155,12 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
 def _rows(name, input, target):
     """(C) or (N, C, d1, ...) and a target that fits as rows of classes and one target each."""
+    if input.ndim == 0:
+        raise ValueError(f"{name}(): input must be (C), (N, C) or (N, C, d1, ...), got a single number")
     leading = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     per_class = target.is_floating_point()
     expected = input.shape if per_class else leading
-    if input.ndim == 0 or target.shape != expected:
+    if target.shape != expected:
         raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for input {input.shape}")
 
     def flat(x):
@@ -174,7 +176,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         input: logits (C), (N, C) or (N, C, d1, ...); unbounded numbers, not probabilities.
         target: int64 class indices, (), (N) or (N, d1, ...); or probabilities of the input's shape.
         weight: one factor per class, (C).
-        ignore_index: rows with this target add neither to the loss nor to the mean's divisor.
+        ignore_index: rows with this class as target add neither to the loss nor to the mean's divisor.
         reduction: "mean" divides by the sum of the weights of the targets (by N for probabilities),
             so with `weight` it is not the mean of "none"; "sum"; "none" gives the target's shape.
         label_smoothing: e mixes the target with the uniform distribution: (1 - e) target + e / C.
@@ -196,6 +198,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         loss = cross_entropy(rows, row_target, weight, ignore_index, reduction, label_smoothing)
         return loss.reshape(leading) if reduction == "none" else loss
     if target.array.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise RuntimeError(f"cross_entropy(): ignore_index needs class indices as target, got {ignore_index} for probabilities")
         return fused.cross_entropy_probabilities(
             input, target, weight, label_smoothing=label_smoothing, reduction=reduction
         )

@@ -4,83 +4,96 @@ from . import functional
 from .module import Module
 
 
-class Loss(Module):
-    """Calls `functional.<function>(input, target, ...)` with the options it was made with."""
-
-    function = None
-
-    def __init__(self, reduction="mean", **options):
-        super().__init__()
-        self.reduction, self.options = reduction, options
-
-    def forward(self, input, target):
-        return getattr(functional, self.function)(input, target, reduction=self.reduction, **self.options)
-
-    def extra_repr(self):
-        return ", ".join(f"{name}={value!r}" for name, value in {**self.options, "reduction": self.reduction}.items())
-
-
-class MSELoss(Loss):
+class MSELoss(Module):
     """Mean squared error: `functional.mse_loss`."""
 
-    function = "mse_loss"
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return functional.mse_loss(input, target, self.reduction)
 
 
-class L1Loss(Loss):
+class L1Loss(Module):
     """Mean absolute error: `functional.l1_loss`."""
 
-    function = "l1_loss"
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return functional.l1_loss(input, target, self.reduction)
 
 
-class SmoothL1Loss(Loss):
+class SmoothL1Loss(Module):
     """Squared near 0, absolute beyond `beta`: `functional.smooth_l1_loss`."""
 
-    function = "smooth_l1_loss"
-
     def __init__(self, reduction="mean", beta=1.0):
-        super().__init__(reduction, beta=beta)
+        super().__init__()
+        self.reduction, self.beta = reduction, beta
+
+    def forward(self, input, target):
+        return functional.smooth_l1_loss(input, target, self.reduction, self.beta)
 
 
-class HuberLoss(Loss):
+class HuberLoss(Module):
     """Squared near 0, linear beyond `delta`: `functional.huber_loss`."""
 
-    function = "huber_loss"
-
     def __init__(self, reduction="mean", delta=1.0):
-        super().__init__(reduction, delta=delta)
+        super().__init__()
+        self.reduction, self.delta = reduction, delta
+
+    def forward(self, input, target):
+        return functional.huber_loss(input, target, self.reduction, self.delta)
 
 
-class BCELoss(Loss):
+class BCELoss(Module):
     """Log loss on probabilities: `functional.binary_cross_entropy`."""
 
-    function = "binary_cross_entropy"
-
     def __init__(self, weight=None, reduction="mean"):
-        super().__init__(reduction, weight=weight)
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return functional.binary_cross_entropy(input, target, self.weight, self.reduction)
 
 
-class BCEWithLogitsLoss(Loss):
+class BCEWithLogitsLoss(Module):
     """Log loss on logits: `functional.binary_cross_entropy_with_logits`."""
 
-    function = "binary_cross_entropy_with_logits"
-
     def __init__(self, weight=None, reduction="mean", pos_weight=None):
-        super().__init__(reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return functional.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
 
 
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(Module):
     """Softmax and log loss in one: `functional.cross_entropy`."""
 
-    function = "cross_entropy"
-
     def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-        super().__init__(reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
+
+    def forward(self, input, target):
+        return functional.cross_entropy(
+            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
 
 
-class MultiMarginLoss(Loss):
+class MultiMarginLoss(Module):
     """The multiclass hinge loss: `functional.multi_margin_loss`."""
 
-    function = "multi_margin_loss"
-
     def __init__(self, p=1, margin=1.0, weight=None, reduction="mean"):
-        super().__init__(reduction, p=p, margin=margin, weight=weight)
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.p, self.margin, self.reduction = p, margin, reduction
+
+    def forward(self, input, target):
+        return functional.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)

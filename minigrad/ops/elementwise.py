@@ -24,7 +24,7 @@ mul = primitive(np.multiply, "mul", "x y, elementwise and broadcast.", promotes=
 mul.vjps(lambda grad, _out, _x, y: grad * y, lambda grad, _out, x, _y: grad * x)
 
 div = primitive(np.true_divide, "div", "x / y, elementwise and broadcast; of integers, too, a float.", promotes="float")
-div.vjps(lambda grad, _out, _x, y: grad / y, lambda grad, out, _x, y: -grad * out / y)
+div.vjps(lambda grad, _out, _x, y: grad / y, lambda grad, _out, x, y: -grad * (x / y) / y)
 
 neg = primitive(np.negative, "neg", "-x.")
 neg.vjps(lambda grad, _out, _x: -grad)

@@ -25,8 +25,9 @@ def fused(formula):
 
     def backward(grad, gradient, input, *others, need_gradient, **options):
         if isinstance(grad, Tensor):
-            loss = formula(input, *others, **options)
-            return gradients([loss], [input], [grad], create_graph=True)[0]
+            with np.errstate(all="ignore"):
+                loss = formula(input, *others, **options)
+                return gradients([loss], [input], [grad], create_graph=True)[0]
         if grad.ndim == 0:
             return gradient if grad == 1 else gradient * grad
         return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
@@ -41,7 +42,8 @@ def fused(formula):
                 if other is not None and other.requires_grad:
                     with no_grad():
                         kernel(input, *others, need_gradient=False, **options)  # refuses what does not fit
-                    return formula(input, *others, **options)
+                    with np.errstate(all="ignore"):  # NaN is the answer where a mean has no elements
+                        return formula(input, *others, **options)
         return kernel(input, *others, need_gradient=need_gradient, **options)
 
     loss.__name__ = name
@@ -82,9 +84,14 @@ def huber_loss(input, target, *, delta, reduction):
     return _reduced(where(size < delta, size * size * 0.5, (size - 0.5 * delta) * delta), reduction)
 
 
+def _cut_off_log(x):
+    """max(log x, -100), with a slope of 0, not NaN, at 0; the inner bound lies below e^-100."""
+    return clamp(log(clamp(x, min=1e-45)), min=-100.0)
+
+
 @fused
 def binary_cross_entropy(input, target, weight, *, reduction):
-    loss = -(target * clamp(log(input), min=-100.0) + (1.0 - target) * clamp(log(1.0 - input), min=-100.0))
+    loss = -(target * _cut_off_log(input) + (1.0 - target) * _cut_off_log(1.0 - input))
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 

@@ -137,8 +137,10 @@ def mean(x, dim=None, keepdim=False):
 
 
 @numpy_names
-def var(x, dim=None, keepdim=False, *, correction=1, unbiased=None):
+def var(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The variance: sum of (x - mean)^2 / (n - correction); `unbiased=False` means correction 0."""
+    if isinstance(dim, bool):  # PyTorch also has var(unbiased)
+        dim, unbiased = None, dim
     axis = axes(_floating(x, "var"), dim, "var")
     if unbiased is not None:
         correction = int(unbiased)
@@ -149,9 +151,9 @@ def var(x, dim=None, keepdim=False, *, correction=1, unbiased=None):
 
 
 @numpy_names
-def std(x, dim=None, keepdim=False, *, correction=1, unbiased=None):
+def std(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The standard deviation, the root of `var`; its gradient is 0 where it is 0."""
-    variance = var(x, dim, keepdim, correction=correction, unbiased=unbiased)
+    variance = var(x, dim, unbiased, keepdim, correction=correction)
     zero = variance == 0
     return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
 

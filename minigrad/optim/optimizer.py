@@ -23,12 +23,16 @@ class Batch:
         columns = [collect([state[name].array for state in states]) for name in names]
         self.tables = collect(self.arrays), dict(zip(names, columns))
 
-    def fits(self):
-        """Whether every parameter still has a gradient and all arrays are those the pointers lead to."""
+    def gradients(self):
+        """The gradients, or None if one is missing or a pointer no longer leads to where it should."""
+        found = []
         for parameter, array in zip(self.parameters, self.arrays):
-            if parameter.array is not array or parameter.node is None or parameter.node.grad is None:
-                return False
-        return all(map(is_, self.kept, [state[name] for name in self.names for state in self.states]))
+            node = parameter.node
+            if parameter.array is not array or node is None or node.grad is None:
+                return None
+            found.append(node.grad.array)
+        unchanged = all(map(is_, self.kept, [state[name] for name in self.names for state in self.states]))
+        return found if unchanged else None
 
 
 class Optimizer:
@@ -122,17 +126,14 @@ class Optimizer:
                 loss = closure()
         self.steps += 1
         for index, group in enumerate(self.param_groups):
-            batches = self._batches.get(index)
-            if not self._still_good(group, batches):
+            batches = self._batches.get(index, ())
+            gradients = [None if batch.fresh else batch.gradients() for batch in batches]
+            if None in gradients or sum(map(len, gradients)) != len(group["params"]):
                 batches = self._batches[index] = self._make_batches(group)
-            for batch in batches:
-                self._update_batch(group, batch)
+                gradients = [batch.gradients() for batch in batches]
+            for batch, found in zip(batches, gradients):
+                self._update_batch(group, batch, found)
         return loss
-
-    def _still_good(self, group, batches):
-        if batches is None or sum(len(batch.parameters) for batch in batches) != len(group["params"]):
-            return False
-        return all(not batch.fresh and batch.fits() for batch in batches)
 
     def _make_batches(self, group):
         """Gather the parameters by what a kernel call must have in common."""
@@ -153,15 +154,13 @@ class Optimizer:
             for (_, _, fresh, contiguous), members in gathered.items()
         ]
 
-    def _update_batch(self, group, batch):
-        for state in batch.states:
-            state["step"] += 1
-        gradients = [parameter.node.grad.array for parameter in batch.parameters]
+    def _update_batch(self, group, batch, gradients):
         # The kernels in C want contiguous memory; the reference takes any.
         kernel = kernels.active if batch.contiguous else kernels.reference
         parameters, state = batch.tables
-        self.update(kernel, group, batch.states[0]["step"], batch.fresh, parameters, gradients, **state)
-        for parameter in batch.parameters:
+        self.update(kernel, group, batch.states[0]["step"] + 1, batch.fresh, parameters, gradients, **state)
+        for parameter, kept in zip(batch.parameters, batch.states):
+            kept["step"] += 1
             touch(parameter.cell)
 
     # Saving
