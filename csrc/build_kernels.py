@@ -59,7 +59,7 @@ ffi.set_source(
     f'static char *const BUILD_FLAGS = "{" ".join(FLAGS)}";\n' + MACHINE + declarations(),
     sources=[f"csrc/{name}" for name in ("kernels_f32.c", "kernels_f64.c", "levels.c")],
     include_dirs=["csrc"],
-    depends=sorted(f"csrc/{path.relative_to(HERE).as_posix()}" for path in HERE.rglob("*.*") if "__pycache__" not in path.parts),
+    depends=sorted(f"csrc/{path.relative_to(HERE).as_posix()}" for path in HERE.rglob("*.[ch]")),
     extra_compile_args=FLAGS,
     extra_link_args=LINK_FLAGS,
     py_limited_api=True,

@@ -81,7 +81,10 @@ static ALWAYS_INLINE REAL KERNEL(finite_log1p)(const REAL x)
     return KERNEL(finite_log)(u, lost / u);
 }
 
-static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x) { return KERNEL(log_at_ends)(1 + x, KERNEL(finite_log1p)(x)); }
+static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x)
+{
+    return KERNEL(log_at_ends)(1 + x, KERNEL(finite_log1p)(x));
+}
 
 void KERNEL(exp)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
 {

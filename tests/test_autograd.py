@@ -195,7 +195,11 @@ def test_function_with_several_results():
     assert [[8.0, 12.0], [0.0, 2.0]] == [x.grad.tolist(), y.grad.tolist()]
 
 
-@pytest.mark.parametrize("function", [lambda x, y: MulAdd.apply(x, y, 1.0), lambda x, y: Exp.apply(x) * y + Exp.apply(y)])
+@pytest.mark.parametrize(
+    "function",
+    [lambda x, y: MulAdd.apply(x, y, 1.0), lambda x, y: Exp.apply(x) * y + Exp.apply(y)],
+    ids=["two results", "saved result"],
+)
 def test_function_derivatives(function):
     """First and second derivatives of hand-written functions are right."""
     x, y = leaf([0.3, -1.0]), leaf([2.0, 0.5])

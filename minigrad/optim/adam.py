@@ -35,8 +35,10 @@ class Adam(Optimizer):
                 raise ValueError(f"{self._name}: betas[{i}] must be in [0, 1), got {beta}")
 
     def initial_state(self, group):
-        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        return dict.fromkeys(names, 0.0)
+        kept = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        if group["amsgrad"]:
+            kept["max_exp_avg_sq"] = 0.0
+        return kept
 
     def update(self, kernel, group, step, fresh, parameters, gradients, exp_avg, exp_avg_sq, max_exp_avg_sq=None):
         beta1, beta2 = group["betas"]

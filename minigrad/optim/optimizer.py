@@ -35,6 +35,27 @@ class Batch:
         return found if unchanged else None
 
 
+class Plan:
+    """How a parameter group is updated, for as long as nothing changes about it but numbers."""
+
+    __slots__ = ("parameters", "idle", "initial", "batches")
+
+    def __init__(self, parameters, idle, initial, batches):
+        self.parameters, self.idle, self.initial, self.batches = list(parameters), idle, initial, batches
+
+    def gradients(self, parameters, initial):
+        """The gradients by batch, or None for another set of parameters, gradients, arrays or kinds of state."""
+        if initial != self.initial or len(parameters) != len(self.parameters):
+            return None
+        if not all(map(is_, parameters, self.parameters)):
+            return None
+        for parameter in self.idle:
+            if parameter.grad is not None:
+                return None
+        found = [None if batch.fresh else batch.gradients() for batch in self.batches]
+        return None if None in found else found
+
+
 class Optimizer:
     """The base of the optimizers.
 
@@ -55,7 +76,7 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: params must be an iterable of tensors or dictionaries, got one tensor. Use [tensor]")
         self.defaults, self.param_groups, self.state = defaults, [], {}
-        self.steps, self._batches = 0, {}
+        self.steps, self._plans = 0, {}
         groups = list(params)
         if not groups:
             raise ValueError(f"{self._name}: params is empty. Pass model.parameters() of a model that has some")
@@ -126,21 +147,21 @@ class Optimizer:
                 loss = closure()
         self.steps += 1
         for index, group in enumerate(self.param_groups):
-            batches = self._batches.get(index, ())
-            gradients = [None if batch.fresh else batch.gradients() for batch in batches]
-            if None in gradients or sum(map(len, gradients)) != len(group["params"]):
-                batches = self._batches[index] = self._make_batches(group)
-                gradients = [batch.gradients() for batch in batches]
-            for batch, found in zip(batches, gradients):
+            parameters, initial, plan = group["params"], self.initial_state(group), self._plans.get(index)
+            gradients = None if plan is None else plan.gradients(parameters, initial)
+            if gradients is None:
+                plan = self._plans[index] = self._make_plan(parameters, initial)
+                gradients = [batch.gradients() for batch in plan.batches]
+            for batch, found in zip(plan.batches, gradients):
                 self._update_batch(group, batch, found)
         return loss
 
-    def _make_batches(self, group):
-        """Gather the parameters by what a kernel call must have in common."""
-        initial = self.initial_state(group)
-        gathered = {}
-        for parameter in group["params"]:
+    def _make_plan(self, parameters, initial):
+        """Gather the parameters by what a kernel call must have in common, and make the state that is missing."""
+        gathered, idle = {}, []
+        for parameter in parameters:
             if parameter.grad is None:
+                idle.append(parameter)
                 continue
             state = self.state.setdefault(parameter, {"step": 0})
             fresh = not initial.keys() <= state.keys()
@@ -149,10 +170,11 @@ class Optimizer:
                     state[name] = wrap(np.full(parameter.shape, value, parameter.dtype))
             key = parameter.dtype, state["step"], fresh, parameter.is_contiguous()
             gathered.setdefault(key, []).append((parameter, state))
-        return [
+        batches = [
             Batch([p for p, _ in members], [state for _, state in members], tuple(initial), fresh, contiguous)
             for (_, _, fresh, contiguous), members in gathered.items()
         ]
+        return Plan(parameters, idle, initial, batches)
 
     def _update_batch(self, group, batch, gradients):
         # The kernels in C want contiguous memory; the reference takes any.
@@ -195,9 +217,12 @@ class Optimizer:
                         )
                     value = wrap(np.array(value.array, dtype=parameter.dtype, order="C"))
                 loaded[parameter][name] = int(value) if name == "step" else value
-        self.state, self._batches = loaded, {}
+        self.state, self._plans = loaded, {}
         for group, saved in zip(self.param_groups, groups):
             group.update({name: value for name, value in saved.items() if name != "params"})
+
+    def __getstate__(self):
+        return {**vars(self), "_plans": {}}  # a copy makes its own
 
     def __repr__(self):
         lines = [f"{self._name} ("]

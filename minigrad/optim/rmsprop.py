@@ -28,8 +28,12 @@ class RMSprop(Optimizer):
         self.require(group, lr=0, alpha=0, eps=0, weight_decay=0, momentum=0)
 
     def initial_state(self, group):
-        names = ["square_avg"] + ["grad_avg"] * bool(group["centered"]) + ["momentum_buffer"] * bool(group["momentum"])
-        return dict.fromkeys(names, 0.0)
+        kept = {"square_avg": 0.0}
+        if group["centered"]:
+            kept["grad_avg"] = 0.0
+        if group["momentum"]:
+            kept["momentum_buffer"] = 0.0
+        return kept
 
     def update(
         self, kernel, group, step, fresh, parameters, gradients, square_avg, grad_avg=None, momentum_buffer=None

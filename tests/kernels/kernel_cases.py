@@ -31,7 +31,7 @@ ELEMENTWISE = [
     ("l1", "l1_loss", (normal, normal), {}, lambda x, y: np.maximum(x, y) - np.minimum(x, y)),
     *(
         (f"smooth_l1-{beta}", "smooth_l1_loss", (normal, normal), {"beta": beta},
-         lambda x, y, b=beta: np.piecewise(x - y, [abs(x - y) < b], [lambda d: d * d / (2 * b), lambda d: abs(d) - b / 2]))
+         lambda x, y, b=beta: np.where(abs(x - y) < b, (x - y) ** 2 / max(2 * b, 1e-300), abs(x - y) - b / 2))
         for beta in (0.0, 0.5, 1.0)
     ),
     *(

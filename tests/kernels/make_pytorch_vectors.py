@@ -85,7 +85,8 @@ def keep_optimizer(name, optimizer, **options):
         p.grad = torch.tensor(gradient)
         optimizer.step()
         after.append(p.detach().numpy().copy())
-    vectors.update({f"step-{name}/start": start, f"step-{name}/gradients": gradients, f"step-{name}/after": np.array(after)})
+    for what, array in (("start", start), ("gradients", gradients), ("after", np.array(after))):
+        vectors[f"step-{name}/{what}"] = array
 
 
 def keep_optimizers():

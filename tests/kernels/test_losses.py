@@ -138,7 +138,9 @@ def test_writes_stay_inside_and_inputs_stay_as_they_are(native, name, dtype, red
         assert before == [None if array is None else array.tobytes() for array in arrays]
 
 
-EXTREMES = [0.0, -0.0, 1e-45, -1e-45, 1e-310, 1e-38, 1.0, -1.0, 88.0, -104.0, 1e4, -1e4, 1e30, -1e30, np.inf, -np.inf, np.nan]
+EXTREMES = [
+    0.0, -0.0, 1e-45, -1e-45, 1e-310, 1e-38, 1.0, -1.0, 88.0, -104.0, 1e4, -1e4, 1e30, -1e30, np.inf, -np.inf, np.nan,
+]
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith("bce")])

@@ -25,7 +25,8 @@ def test_native_equals_reference(native, name, dtype):
     parameters, gradients = problem(dtype)
     expected = [p.astype(np.float64) for p in parameters]
     states = optimizer_steps(native, name, parameters, gradients)
-    expected_states = optimizer_steps(reference, name, expected, [[g.astype(np.float64) for g in gs] for gs in gradients])
+    wide_gradients = [[g.astype(np.float64) for g in gs] for gs in gradients]
+    expected_states = optimizer_steps(reference, name, expected, wide_gradients)
     for position, (actual, wanted) in enumerate(zip(parameters, expected)):
         assert_close(actual, wanted, ulps=100, what=position)
     for arrays, wanted_arrays in zip(states, expected_states):
@@ -37,9 +38,10 @@ def test_native_equals_reference(native, name, dtype):
 @each_dtype
 def test_reference_keeps_float32_and_takes_strided_arrays(name, dtype):
     parameters, gradients = problem(dtype)
-    strided = [np.zeros([2 * n for n in p.shape], dtype)[(*(slice(None, None, 2) for _ in p.shape), ...)] for p in parameters]
-    for view, p in zip(strided, parameters):
-        view[...] = p
+    strided = []
+    for p in parameters:
+        strided.append(np.zeros([2 * n for n in p.shape], dtype)[(*(slice(None, None, 2) for _ in p.shape), ...)])
+        strided[-1][...] = p
     optimizer_steps(reference, name, parameters, gradients)
     optimizer_steps(reference, name, strided, gradients)
     for view, p in zip(strided, parameters):
@@ -87,7 +89,8 @@ def test_gradients_of_any_layout(native, name):
     parameters, gradients = problem(np.float32)
     copies = [p.copy() for p in parameters]
     optimizer_steps(native, name, parameters, gradients)
-    optimizer_steps(native, name, copies, [[np.asfortranarray(g[::-1])[::-1] if g.ndim else g for g in gs] for gs in gradients])
+    turned = [[np.asfortranarray(g[::-1])[::-1] if g.ndim else g for g in gs] for gs in gradients]
+    optimizer_steps(native, name, copies, turned)
     for a, b in zip(parameters, copies):
         np.testing.assert_array_equal(a, b)
 

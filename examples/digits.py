@@ -1,0 +1,262 @@
+"""Train a classifier of handwritten digits: check its gradients, train, look at its mistakes, save and load it.
+
+    python examples/digits.py                         the 8x8 digits that come with it, in a few seconds
+    python examples/digits.py --data FOLDER           MNIST or Fashion-MNIST in the idx.gz format
+    python examples/digits.py --model linear --optimizer momentum --lr 0.01
+"""
+
+import argparse
+import math
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from datasets import load_digits, load_idx
+
+import minigrad
+from minigrad import nn, optim
+from minigrad.autograd import gradcheck
+from minigrad.utils.data import DataLoader, TensorDataset
+
+OPTIMIZERS = {
+    "sgd": (optim.SGD, dict(lr=0.2)),
+    "momentum": (optim.SGD, dict(lr=0.05, momentum=0.9)),
+    "nesterov": (optim.SGD, dict(lr=0.05, momentum=0.9, nesterov=True)),
+    "adagrad": (optim.Adagrad, dict(lr=0.02)),
+    "rmsprop": (optim.RMSprop, dict(lr=0.001)),
+    "adam": (optim.Adam, dict(lr=0.002)),
+    "adamw": (optim.AdamW, dict(lr=0.002)),
+}
+DROPOUT = 0.3
+LR_FALL = 0.05  # the learning rate after the last epoch, as a part of the first
+
+
+def main():
+    options = read_options()
+    try:
+        data = load_idx(options.data) if options.data else load_digits()
+        options.output.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"digits.py: {error}") from None
+    small = len(data.train_labels) < 10_000
+    epochs = options.epochs or (40 if small else 10)
+    batch_size = options.batch_size or (32 if small else 128)
+    minigrad.manual_seed(options.seed)
+
+    # Networks learn faster from inputs around 0. The test images must be scaled as the training images are.
+    mean, std = float(data.train_images.mean()), float(data.train_images.std()) or 1.0
+    train_images, test_images = (
+        minigrad.tensor((images - mean) / std, dtype=minigrad.float32) for images in (data.train_images, data.test_images)
+    )
+    train_labels, test_labels = minigrad.tensor(data.train_labels), minigrad.tensor(data.test_labels)
+    loader = DataLoader(TensorDataset(train_images, train_labels), batch_size, shuffle=True)
+
+    height, width = data.train_images.shape[1:]
+    widths = [height * width, *options.model, len(data.classes)]
+    model = build_model(widths)
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = build_optimizer(options.optimizer, model, options.lr)
+    scheduler = optim.lr_scheduler.ExponentialLR(optimizer, gamma=LR_FALL ** (1 / epochs))
+
+    report("data", f"{data.name}, {len(train_labels):,} to train, {len(test_labels):,} to test, {width}x{height} pixels")
+    report("model", f"{'-'.join(map(str, widths))}, {sum(p.numel() for p in model.parameters()):,} parameters")
+    report("optimizer", f"{options.optimizer}, lr {optimizer.param_groups[0]['lr']:g}, batches of {batch_size}")
+    report("gradient check", check_gradients(widths, loss_function, train_images[:2], train_labels[:2]))
+
+    print("\nepoch   training loss   test accuracy")
+    losses, accuracies, start = [], [], time.perf_counter()
+    with progress_bar(epochs * len(loader)) as bar:
+        for epoch in range(1, epochs + 1):
+            model.train()
+            total = 0.0
+            for images, labels in loader:
+                optimizer.zero_grad()
+                loss = loss_function(model(images), labels)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(labels)
+                bar.update()
+            scheduler.step()
+
+            losses.append(total / len(train_labels))
+            accuracies.append(accuracy(predict(model, test_images), test_labels))
+            if epoch % -(-epochs // 10) == 0 or epoch == epochs:
+                bar.write(f"{epoch:5d}   {losses[-1]:13.4f}   {accuracies[-1]:11.1f} %")
+    print()
+    report("training time", f"{time.perf_counter() - start:.1f} s")
+
+    # The last epoch counts, not the best: to choose one by its test accuracy would be to train on the test.
+    predicted = predict(model, test_images)
+    report("worst pairs", *worst_pairs(predicted.numpy(), data.test_labels, data.classes))
+    report("pictures", draw(options.output, losses, accuracies, data, predicted.numpy()))
+
+    path = options.output / "checkpoint.npz"
+    settings = {"widths": widths, "optimizer": options.optimizer, "mean": mean, "std": std, "classes": data.classes}
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "settings": settings, "epoch": epochs}
+    minigrad.save(state, path)
+    if not (predict(load_model(path), test_images) == predicted).all():
+        raise SystemExit(f"digits.py: the model loaded from {path} predicts something else than the one saved")
+    report("checkpoint", f"{path}, loaded back: all {len(predicted):,} predictions are the same")
+    print(f"test accuracy {accuracies[-1]:.1f} %")
+
+
+def read_options():
+    parser = argparse.ArgumentParser(description="Train a classifier of handwritten digits.", allow_abbrev=False)
+    rates = ", ".join(f"{name} {defaults['lr']:g}" for name, (_, defaults) in OPTIMIZERS.items())
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder with MNIST or Fashion-MNIST as idx.gz (default: the 8x8 digits that ship with this)")
+    add("--model", type=hidden_widths, default="256-128", help="widths of the hidden layers, or linear for none (default: 256-128)")
+    add("--optimizer", choices=OPTIMIZERS, default="adam", help=f"one of {', '.join(OPTIMIZERS)} (default: adam)", metavar="NAME")
+    add("--lr", type=positive_number, help=f"learning rate (default: {rates})")
+    add("--epochs", type=positive_integer, metavar="N", help="passes over the training images (default: 40; 10 from 10,000 images on)")
+    add("--batch-size", type=positive_integer, metavar="N", help="images per step (default: 32; 128 from 10,000 images on)")
+    add("--seed", type=seed, default=0, help="of the starting weights, the order and the dropout (default: 0)")
+    add("--output", type=Path, default=Path("digits-output"), metavar="DIR", help="for pictures and checkpoint (default: digits-output)")
+    return parser.parse_args()
+
+
+def hidden_widths(text):
+    if text == "linear":
+        return []
+    try:
+        return [positive_integer(part) for part in text.split("-")]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected widths such as 256-128 or 64, or linear, got {text!r}") from None
+
+
+def positive_integer(text):
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def seed(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected 0 or a positive integer, got {text!r}")
+    return int(text)
+
+
+def positive_number(text):
+    try:
+        if 0 < (value := float(text)) < math.inf:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a positive number such as 0.01, got {text!r}")
+
+
+def build_model(widths):
+    """An MLP; `widths` are the numbers of pixels, of units in each hidden layer, and of classes."""
+    layers = [nn.Flatten()]
+    for inputs, outputs in zip(widths, widths[1:-1]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(DROPOUT)]
+    return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
+
+
+def build_optimizer(name, model, lr=None):
+    kind, defaults = OPTIMIZERS[name]
+    return kind(model.parameters(), **defaults | ({} if lr is None else {"lr": lr}))
+
+
+def load_model(path):
+    checkpoint = minigrad.load(path)
+    model = build_model(checkpoint["settings"]["widths"])
+    model.load_state_dict(checkpoint["model"])
+    # To train on, the optimizer needs its running means back, too.
+    build_optimizer(checkpoint["settings"]["optimizer"], model).load_state_dict(checkpoint["optimizer"])
+    return model
+
+
+def check_gradients(widths, loss_function, images, labels):
+    """Compare every derivative of a narrow float64 copy of the model with finite differences."""
+    widths = [widths[0], *(min(width, 5) for width in widths[1:-1]), widths[-1]]
+    # Finite differences need float64; without eval(), dropout would make every call another function.
+    model = build_model(widths).double().eval()
+    images = images.double().requires_grad_()
+
+    def loss(images, *parameters):  # gradcheck moves the parameters in place, where the model finds them
+        return loss_function(model(images), labels)
+
+    inputs = [images, *model.parameters()]
+    gradcheck(loss, inputs)
+    count, layers = sum(x.numel() for x in inputs), "-".join(map(str, widths))
+    return f"backward() agrees with finite differences in all {count:,} derivatives of a {layers} copy"
+
+
+def predict(model, images):
+    model.eval()
+    with minigrad.no_grad():
+        return model(images).argmax(dim=1)
+
+
+def accuracy(predicted, labels):
+    return 100 * (predicted == labels).float().mean().item()
+
+
+def worst_pairs(predicted, labels, classes, count=5):
+    """The most frequent confusions, such as "8 read as 1: 3 times"."""
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (labels, predicted), 1)
+    np.fill_diagonal(confusion, 0)
+    worst = np.argsort(-confusion, axis=None, kind="stable")[:count]
+    pairs = [(i, j, confusion[i, j]) for i, j in zip(*np.unravel_index(worst, confusion.shape)) if confusion[i, j]]
+    return [f"{classes[i]} read as {classes[j]}: {n} time{'s' * (n > 1)}" for i, j, n in pairs] or ["none"]
+
+
+def draw(folder, losses, accuracies, data, predicted):
+    """Write learning-curve.png and mistakes.png."""
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+    except ImportError:
+        return "not drawn, matplotlib is missing: python -m pip install matplotlib"
+
+    epochs = range(1, len(losses) + 1)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, losses, "o-", markersize=3, color="tab:blue")
+    left.set(title="Training loss", ylabel="cross-entropy", yscale="log")
+    right.plot(epochs, accuracies, "o-", markersize=3, color="tab:orange")
+    right.set(title=f"Test accuracy: {accuracies[-1]:.1f} % at the end", ylabel="images read correctly, %")
+    for axes in left, right:
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "learning-curve.png", dpi=150)
+
+    wrong = np.flatnonzero(predicted != data.test_labels)
+    rows = -(-min(len(wrong), 24) // 8)
+    (folder / "mistakes.png").unlink(missing_ok=True)
+    if rows == 0:
+        return f"{folder}: learning-curve.png"
+    figure = Figure(figsize=(9, 0.5 + 1.5 * rows), layout="constrained")
+    figure.suptitle(f"{len(wrong):,} of {len(predicted):,} test images misread: what it is \N{RIGHTWARDS ARROW} what it was read as")
+    for axes in figure.subplots(rows, 8).flat:
+        axes.axis("off")
+    for axes, i in zip(figure.axes, wrong):
+        axes.imshow(data.test_images[i], cmap="gray_r")
+        truth, reading = data.classes[data.test_labels[i]], data.classes[predicted[i]]
+        axes.set_title(f"{truth} \N{RIGHTWARDS ARROW} {reading}", fontsize=11 if len(truth + reading) < 8 else 7)
+    figure.savefig(folder / "mistakes.png", dpi=150)
+    return f"{folder}: learning-curve.png, mistakes.png"
+
+
+def progress_bar(total):
+    """A tqdm bar on a terminal; without tqdm, or in a pipe, nothing is shown."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return nullcontext(SimpleNamespace(update=lambda: None, write=print))
+    return tqdm(total=total, unit="batch", leave=False, disable=None)
+
+
+def report(name, *lines):
+    for i, line in enumerate(lines):
+        print(f"{'' if i else name:<16}{line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
