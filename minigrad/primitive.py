@@ -59,10 +59,14 @@ class Primitive:
         return f"<primitive {self.__name__}>"
 
     def __call__(self, *args, **options):
-        arrays, parents, memory, found, tracked = [], [], [], False, False
         for arg in args:
             if isinstance(arg, Tensor):
-                found = True
+                break
+        else:
+            return self.forward(*args, **options)
+        arrays, parents, memory, tracked = [], [], [], False
+        for arg in args:
+            if isinstance(arg, Tensor):
                 arrays.append(arg.array)
                 memory.append(arg.cell)
                 node = arg.node if arg.view_of is None else current_node(arg)
@@ -73,8 +77,6 @@ class Primitive:
                 arrays.append(arg)
                 memory.append(None)
                 parents.append(None)
-        if not found:
-            return self.forward(*args, **options)
         if self.promotes and is_mixed(arrays):
             promoted = promote(args, arrays, self.promotes == "float", self.__name__)
             if promoted is not None:

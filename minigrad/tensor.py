@@ -1,6 +1,7 @@
 """`Tensor`: an array with a place in the graph, and what starts a backward pass."""
 
 from collections import namedtuple
+from functools import lru_cache
 
 import numpy as np
 
@@ -282,6 +283,12 @@ def current_node(tensor):
 # Running backward
 
 
+@lru_cache(maxsize=16)
+def one(shape, dtype):
+    """The upstream gradient of a single value. The walk writes to no array that it was given."""
+    return np.ones(shape, dtype)
+
+
 def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=False, wanted=None):
     """Check the upstream gradients and walk the graph."""
     if wanted is not None and (not wanted or None in wanted):
@@ -300,7 +307,7 @@ def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=Fa
                     f"backward(): grad can be left out only for a single value, got shape {tensor.shape}. "
                     "Pass gradient=, or reduce with .sum() or .mean()"
                 )
-            gradient = wrap(np.ones(tensor.array.shape, tensor.array.dtype))
+            gradient = wrap(one(tensor.array.shape, tensor.array.dtype))
         elif not isinstance(gradient, Tensor) or gradient.shape != tensor.shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             raise RuntimeError(f"backward(): gradient must be a tensor of shape {tensor.shape}, got {got}")

@@ -80,7 +80,7 @@ class Recurrence:
 
     def __init__(self, formula, p, **options):
         self.options = SimpleNamespace(**{**DEFAULTS[formula], **options})
-        self.steps = formula(np.asarray(p, np.float64), self.options)
+        self.steps = formula(np.array(p, np.float64), self.options)
         next(self.steps)
 
     def send(self, gradient):
@@ -94,7 +94,7 @@ class OptimizerCase:
     recurrence: Callable
     options: dict = field(default_factory=dict)
     parabola: float = 0.1
-    valley: float = 0.01
+    valley: float = 0.1
 
     def make(self, optim, params, **changes):
         """The optimizer of `optim`, minigrad's or PyTorch's."""
@@ -105,32 +105,32 @@ class OptimizerCase:
         return Recurrence(self.recurrence, p, **{**self.options, **changes})
 
 
-def _case(name, recurrence, label="", parabola=0.1, valley=0.01, **options):
-    return OptimizerCase(f"{name}{label and '-'}{label}", name, recurrence, options, parabola, valley)
+def _case(name, recurrence, label="", parabola=0.1, valley=None, **options):
+    return OptimizerCase(f"{name}{label and '-'}{label}", name, recurrence, options, parabola, valley or parabola)
 
 
 CASES = (
     _case("SGD", sgd, lr=0.05, valley=2e-3),
-    _case("SGD", sgd, "momentum", lr=0.02, momentum=0.9, parabola=0.02, valley=1e-3),
-    _case("SGD", sgd, "dampening", lr=0.05, momentum=0.8, dampening=0.3, parabola=0.05, valley=1e-3),
+    _case("SGD", sgd, "momentum", lr=0.02, momentum=0.9, parabola=0.02, valley=2e-3),
+    _case("SGD", sgd, "dampening", lr=0.05, momentum=0.8, dampening=0.3, parabola=0.05, valley=2e-3),
     _case("SGD", sgd, "nesterov", lr=0.02, momentum=0.9, nesterov=True, parabola=0.02, valley=1e-3),
     _case("SGD", sgd, "decay", lr=0.05, weight_decay=0.1, valley=2e-3),
-    _case("SGD", sgd, "maximize", lr=0.05, momentum=0.5, weight_decay=0.1, maximize=True, valley=1e-3),
+    _case("SGD", sgd, "maximize", lr=0.05, momentum=0.5, weight_decay=0.1, maximize=True, valley=2e-3),
     _case("Adam", adam),
-    _case("Adam", adam, "options", lr=0.02, betas=(0.7, 0.95), eps=1e-3),
+    _case("Adam", adam, "options", lr=0.02, betas=(0.7, 0.95), eps=1e-3, valley=3e-3),
     _case("Adam", adam, "decay", lr=0.01, weight_decay=0.1),
-    _case("Adam", adam, "amsgrad", lr=0.03, betas=(0.8, 0.9), amsgrad=True),
-    _case("Adam", adam, "maximize", lr=0.01, weight_decay=0.1, amsgrad=True, maximize=True),
-    _case("Adam", adam, "beta0", lr=0.01, betas=(0.0, 0.999)),
+    _case("Adam", adam, "amsgrad", lr=0.03, betas=(0.8, 0.9), amsgrad=True, valley=0.3),
+    _case("Adam", adam, "maximize", lr=0.01, weight_decay=0.1, amsgrad=True, maximize=True, valley=0.3),
+    _case("Adam", adam, "beta0", lr=0.01, betas=(0.0, 0.9), valley=2e-3),
     _case("AdamW", adamw),
     _case("AdamW", adamw, "decay", lr=0.02, weight_decay=0.3),
-    _case("AdamW", adamw, "amsgrad", lr=0.03, betas=(0.8, 0.9), amsgrad=True, maximize=True),
-    _case("RMSprop", rmsprop, valley=3e-4),
-    _case("RMSprop", rmsprop, "options", lr=0.02, alpha=0.9, eps=1e-3, weight_decay=0.1, valley=3e-4),
-    _case("RMSprop", rmsprop, "momentum", lr=5e-3, momentum=0.8, parabola=0.01, valley=1e-4),
-    _case("RMSprop", rmsprop, "centered", lr=5e-3, alpha=0.9, eps=1e-4, centered=True, parabola=0.003, valley=1e-4),
+    _case("AdamW", adamw, "amsgrad", lr=0.03, betas=(0.8, 0.9), amsgrad=True, maximize=True, valley=0.3),
+    _case("RMSprop", rmsprop, valley=0.01),
+    _case("RMSprop", rmsprop, "options", lr=0.02, alpha=0.9, eps=1e-3, weight_decay=0.1, valley=3e-3),
+    _case("RMSprop", rmsprop, "momentum", lr=5e-3, momentum=0.8, parabola=0.01, valley=1e-3),
+    _case("RMSprop", rmsprop, "centered", lr=5e-3, alpha=0.9, eps=1e-4, centered=True, parabola=0.01, valley=2e-3),
     _case("RMSprop", rmsprop, "all", lr=2e-3, eps=1e-4, momentum=0.7, centered=True, weight_decay=0.1, maximize=True,
-          parabola=2e-3, valley=1e-4),
+          parabola=0.01, valley=2e-3),
     _case("Adagrad", adagrad, parabola=1.0, valley=0.3),
     _case("Adagrad", adagrad, "decay", lr=0.1, lr_decay=0.05, weight_decay=0.1, parabola=1.0, valley=0.3),
     _case("Adagrad", adagrad, "initial", lr=0.1, initial_accumulator_value=0.5, eps=1e-3, parabola=1.0, valley=0.3),

@@ -70,6 +70,31 @@ def test_gradient_is_nobodys_memory():
         with minigrad.no_grad():
             x.grad.zero_()
         assert [[1.0, 1.0], [1.0, 1.0]] == [y.grad.tolist(), upstream.tolist()]
+        x, y = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+        ((x + y) * 3).sum().backward(create_graph=create_graph)
+        with minigrad.no_grad():
+            x.grad.zero_()
+        assert [3.0, 3.0] == y.grad.tolist()
+
+
+def test_kept_graph_keeps_its_values():
+    """A gradient that is a saved value does not hand that value's memory out."""
+
+    class Saved(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.slope = x.detach() * 2
+            return x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return ctx.slope
+
+    x = leaf([1.0, 2.0])
+    y = Saved.apply(x).sum()
+    for expected in ([2.0, 4.0], [4.0, 8.0], [6.0, 12.0]):
+        y.backward(retain_graph=True)
+        assert expected == x.grad.tolist()
 
 
 def test_backward_of_several():

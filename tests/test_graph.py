@@ -52,15 +52,15 @@ def test_long_and_short_ways_meet():
 
 
 def test_release():
-    """Backward gives the arrays free as it goes, and later calls of the graph say so."""
+    """Backward gives nodes and arrays free, although the result is still there, and a second one says so."""
     x = minigrad.tensor([2.0], requires_grad=True)
     h = x * x
-    big = weakref.ref(h.array)
+    array, node = weakref.ref(h.array), weakref.ref(h.grad_fn)
     y = (h * h).sum()
     del h
-    assert big() is not None
+    assert None not in (array(), node())
     y.backward()
-    assert big() is None
+    assert (None, None) == (array(), node())
     with pytest.raises(RuntimeError, match=r"sum\(\).*already used.*retain_graph=True"):
         y.backward()
 

@@ -20,12 +20,9 @@ __all__ = [
 def linear(input, weight, bias=None):
     """input weight^T + bias, for input (..., in), weight (out, in) and bias (out)."""
     try:
-        shape, dtype = input.array.shape, input.array.dtype
-        fits = (
-            shape[-1] == weight.array.shape[1]
-            and dtype == weight.array.dtype
-            and (bias is None or bias.array.shape == weight.array.shape[:1] and dtype == bias.array.dtype)
-        )
+        x, w, b = input.array, weight.array, None if bias is None else bias.array
+        fits = x.shape[-1] == w.shape[1] and x.dtype == w.dtype
+        fits = fits and (b is None or b.shape == w.shape[:1] and b.dtype == w.dtype)
     except (AttributeError, IndexError):
         fits = False
     if not fits:
@@ -190,7 +187,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         >>> minigrad.nn.functional.cross_entropy(minigrad.zeros(1, 4), minigrad.tensor([2]))  # log 4
         tensor(1.3863)
     """
-    _require_tensors("cross_entropy", input=input, target=target, weight=weight)
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)) or weight is not None:
+        _require_tensors("cross_entropy", input=input, target=target, weight=weight)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.array.ndim != 2:

@@ -40,7 +40,7 @@ def calculate_gain(nonlinearity, param=None):
     """The factor by which a nonlinearity's inputs should be scaled up to keep their variance."""
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2)}
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
     if nonlinearity not in gains:
         raise ValueError(f"calculate_gain(): nonlinearity must be one of leaky_relu, {', '.join(gains)}, got {nonlinearity!r}")
     return gains[nonlinearity]

@@ -46,7 +46,7 @@ class Module:
     """
 
     training = True
-    buffer_names = frozenset()
+    buffer_names = saved_buffer_names = frozenset()
 
     def forward(self, *args, **named):
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
@@ -67,7 +67,9 @@ class Module:
     def register_buffer(self, name, tensor, persistent=True):
         """Hold a tensor that is not trained; `state_dict` includes it if `persistent`."""
         setattr(self, name, tensor)
-        self.buffer_names = self.buffer_names | {name} if persistent else self.buffer_names - {name}
+        self.buffer_names |= {name}
+        saved = self.saved_buffer_names
+        self.saved_buffer_names = saved | {name} if persistent else saved - {name}
 
     def named_children(self):
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
@@ -75,14 +77,14 @@ class Module:
     def children(self):
         return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix="", seen=None):
-        """This module and all below it, each once, with dotted names."""
+    def named_modules(self, prefix="", seen=None, remove_duplicate=True):
+        """This module and all below it, each once unless `remove_duplicate` is off, with dotted names."""
         seen = set() if seen is None else seen
-        if self not in seen:
+        if self not in seen or not remove_duplicate:
             seen.add(self)
             yield prefix, self
             for name, module in self.named_children():
-                yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen)
+                yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen, remove_duplicate)
 
     def modules(self):
         return (module for _, module in self.named_modules())
@@ -100,8 +102,8 @@ class Module:
     def buffers(self):
         return (buffer for _, buffer in self.named_buffers())
 
-    def _entries(self, wanted):
-        for prefix, module in self.named_modules():
+    def _entries(self, wanted, remove_duplicate=True):
+        for prefix, module in self.named_modules(remove_duplicate=remove_duplicate):
             for name, value in vars(module).items():
                 if wanted(module, name, value):
                     yield f"{prefix}.{name}" if prefix else name, value
@@ -140,8 +142,10 @@ class Module:
             dtype = dtypes.check(target, "to()")
             for tensor in (*self.parameters(), *self.buffers()):
                 if tensor.is_floating_point() and tensor.dtype != dtype:
-                    tensor.grad = None
+                    grad, tensor.grad = tensor.grad, None
                     tensor.data = tensor.detach().to(dtype)
+                    if grad is not None:
+                        tensor.grad = grad.detach().to(dtype)
         return self
 
     def float(self):
@@ -153,15 +157,22 @@ class Module:
     # Saving
 
     def state_dict(self):
-        """Names and values of all parameters and buffers; the tensors share the module's memory."""
-        kept = self._entries(lambda module, name, value: isinstance(value, Parameter) or name in module.buffer_names)
+        """Names and values of all parameters and buffers; the tensors share the module's memory.
+
+        What is shared within the module stands under each of its names.
+        """
+
+        def is_kept(module, name, value):
+            return isinstance(value, Parameter) or name in module.saved_buffer_names
+
+        kept = self._entries(is_kept, remove_duplicate=False)
         return {name: value.detach() for name, value in kept if value is not None}
 
     def load_state_dict(self, state_dict, strict=True):
         """Copy values into parameters and buffers, by name.
 
-        Raises RuntimeError, and changes nothing, when a shape differs, or, if `strict`, when names
-        are missing or unknown. Returns (missing_keys, unexpected_keys).
+        The dtypes stay the module's. Raises RuntimeError, and changes nothing, when a shape differs,
+        or, if `strict`, when names are missing or unknown. Returns (missing_keys, unexpected_keys).
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
@@ -172,15 +183,19 @@ class Module:
         if strict and unexpected:
             problems.append(f"unexpected: {', '.join(unexpected)}")
         loaded = {}
-        for name in own.keys() & state_dict.keys():
+        for name in own:
+            if name not in state_dict:
+                continue
             value = state_dict[name]
             loaded[name] = value.array if isinstance(value, Tensor) else np.asarray(value)
-            if loaded[name].shape != own[name].shape:
+            if loaded[name].dtype.kind not in "biuf":
+                problems.append(f"{name} is a {type(value).__name__}, expected a tensor")
+            elif loaded[name].shape != own[name].shape:
                 problems.append(f"{name} has shape {loaded[name].shape}, expected {own[name].shape}")
         if problems:
             raise RuntimeError(f"load_state_dict({type(self).__name__}): " + "; ".join(problems))
         for name, array in loaded.items():
-            np.copyto(own[name].array, array, casting="same_kind")
+            np.copyto(own[name].array, array, casting="unsafe")
             touch(own[name].cell)
         return Keys(missing, unexpected)
 
@@ -191,10 +206,12 @@ class Module:
         return ""
 
     def __repr__(self):
-        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self.named_children()]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return "\n  ".join([f"{type(self).__name__}({self.extra_repr()}", *lines]) + "\n)"
+        extra = self.extra_repr()
+        children = [f"({name}): {module!r}" for name, module in self.named_children()]
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        lines = [line.replace("\n", "\n  ") for line in ([extra] if extra else []) + children]
+        return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
 
 def _once(entries):
@@ -226,8 +243,12 @@ class ModuleList(Module):
         return self.children()
 
     def __getitem__(self, index):
-        chosen = list(self.children())[index]
-        return type(self)(*chosen) if isinstance(chosen, list) and isinstance(self, Sequential) else chosen
+        """A module, or for a slice a new container of the same kind with the modules themselves."""
+        chosen = list(self.named_children())[index]
+        return self._of(chosen) if isinstance(index, slice) else chosen[1]
+
+    def _of(self, named):
+        return type(self)([module for _, module in named])
 
 
 class Sequential(ModuleList):
@@ -249,6 +270,9 @@ class Sequential(ModuleList):
                 setattr(self, name, module)
         else:
             super().__init__(modules)
+
+    def _of(self, named):
+        return type(self)(dict(named))
 
     def forward(self, x):
         for module in vars(self).values():

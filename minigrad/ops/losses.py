@@ -29,7 +29,7 @@ def fused(formula):
                 loss = formula(input, *others, **options)
                 return gradients([loss], [input], [grad], create_graph=True)[0]
         if grad.ndim == 0:
-            return gradient if grad == 1 else gradient * grad
+            return gradient if grad.item() == 1 else gradient * grad
         return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
 
     kernel = primitive(forward, name, saves=True).vjps(backward)

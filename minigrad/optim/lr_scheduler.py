@@ -126,9 +126,8 @@ class ReduceLROnPlateau(LRScheduler):
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"{name}: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
         groups = optimizer.param_groups
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * len(groups)
-        if len(self.min_lrs) != len(groups):
-            raise ValueError(f"{name}: got {len(self.min_lrs)} values of min_lr for {len(groups)} parameter groups")
+        self.min_lr = list(min_lr) if isinstance(min_lr, tuple) else min_lr
+        self._floors(groups)
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
         self.best = math.inf if mode == "min" else -math.inf
@@ -137,10 +136,9 @@ class ReduceLROnPlateau(LRScheduler):
 
     def is_better(self, metric):
         """Whether `metric` improves on the best so far by more than the threshold."""
-        if math.isinf(self.best):
-            return metric < self.best if self.mode == "min" else metric > self.best
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1)
-        return metric < self.best - margin if self.mode == "min" else metric > self.best + margin
+        margin = self.threshold if self.mode == "max" else -self.threshold
+        bound = self.best * (1 + margin) if self.threshold_mode == "rel" else self.best + margin
+        return metric > bound if self.mode == "max" else metric < bound
 
     def step(self, metrics):
         """Report the metric of an epoch, a number or a tensor of one value."""
@@ -156,10 +154,19 @@ class ReduceLROnPlateau(LRScheduler):
         if self.num_bad_epochs > self.patience:
             self._reduce()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def _floors(self, groups):
+        floors = self.min_lr if isinstance(self.min_lr, list) else [self.min_lr] * len(groups)
+        if len(floors) != len(groups):
+            raise ValueError(
+                f"{type(self).__name__}: got {len(floors)} values of min_lr for {len(groups)} parameter groups"
+            )
+        return floors
 
     def _reduce(self):
-        rates = []
-        for group, floor in zip(self.optimizer.param_groups, self.min_lrs):
+        groups = self.optimizer.param_groups
+        for group, floor in zip(groups, self._floors(groups)):
             rate = max(group["lr"] * self.factor, floor)
-            rates.append(rate if group["lr"] - rate > self.eps else group["lr"])
-        self._set(rates)
+            if group["lr"] - rate > self.eps:
+                group["lr"] = rate
