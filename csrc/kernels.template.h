@@ -94,16 +94,16 @@ void KERNEL(rmsprop)(size_t begin, size_t end, size_t tensors, const size_t *cou
                      double momentum, double sign);
 
 /* m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;
- * p <- p - step_size m / (sqrt(v) / correction + eps)  (Kingma, Ba 2015, algorithm 1).
- * The caller passes step_size = lr / (1 - beta1^t) and correction = sqrt(1 - beta2^t).
+ * p <- p - step_size m / (sqrt(v) + eps)  (Kingma, Ba 2015, algorithm 1, in the form that ends its section 2:
+ * the caller passes step_size = lr sqrt(1 - beta2^t) / (1 - beta1^t) and eps sqrt(1 - beta2^t)).
  * With max_exp_avg_sqs: x <- max(x, v) replaces v under the root (Reddi, Kale, Kumar 2018). */
 void KERNEL(adam)(size_t begin, size_t end, size_t tensors, const size_t *counts, REAL *const *parameters,
                   REAL *const *exp_avgs, REAL *const *exp_avg_sqs, REAL *const *max_exp_avg_sqs,
                   const REAL *const *gradients, double step_size, double beta1, double beta2, double eps,
-                  double correction, double weight_decay, double sign);
+                  double weight_decay, double sign);
 /* As adam, with p <- decay_factor p before the step in place of weight decay (Loshchilov, Hutter 2019).
  * The caller passes decay_factor = 1 - lr * weight_decay. */
 void KERNEL(adamw)(size_t begin, size_t end, size_t tensors, const size_t *counts, REAL *const *parameters,
                    REAL *const *exp_avgs, REAL *const *exp_avg_sqs, REAL *const *max_exp_avg_sqs,
                    const REAL *const *gradients, double step_size, double beta1, double beta2, double eps,
-                   double correction, double decay_factor, double sign);
+                   double decay_factor, double sign);

@@ -52,13 +52,14 @@ def load_idx(folder):
     folder = Path(folder).expanduser().resolve()
     missing = [name for name in IDX_FILES if not (folder / name).is_file()]
     if missing:
-        lacks = f"lacks {' and '.join(missing)}" if folder.is_dir() else "is not a folder"
+        problem = f"lacks {', '.join(missing)}" if folder.is_dir() else "is not a folder"
         raise FileNotFoundError(
-            f"{folder} {lacks}.\n"
-            f"Expected: a folder with the four files of MNIST or Fashion-MNIST, {', '.join(IDX_FILES)}.\n"
+            f"{folder} {problem}.\n"
+            "Expected: a folder with the four files of MNIST or of Fashion-MNIST,\n"
+            f"    {IDX_FILES[0]}, {IDX_FILES[1]},\n    {IDX_FILES[2]}, {IDX_FILES[3]}\n"
             "MNIST: https://github.com/cvdfoundation/mnist\n"
-            "Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, or on Debian `apt install "
-            "dataset-fashion-mnist`,\n               which puts it into /usr/share/datasets/fashion-mnist"
+            "Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, or on Debian\n"
+            "    apt install dataset-fashion-mnist, then --data /usr/share/datasets/fashion-mnist"
         )
     train_images, train_labels, test_images, test_labels = (
         read_idx(folder / name, dimensions) for name, dimensions in zip(IDX_FILES, (3, 1, 3, 1))

@@ -1,4 +1,4 @@
-"""Train a classifier of handwritten digits: check its gradients, train, look at its mistakes, save and load it.
+"""Train a classifier of handwritten digits: gradient check, training, mistakes, checkpoint.
 
     python examples/digits.py                         the 8x8 digits that come with it, in a few seconds
     python examples/digits.py --data FOLDER           MNIST or Fashion-MNIST in the idx.gz format
@@ -9,6 +9,7 @@ import argparse
 import math
 import time
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,7 +32,7 @@ OPTIMIZERS = {
 }
 DROPOUT = 0.2
 LR_FALL = 0.05  # the learning rate falls to this part of itself by the end
-SMALL = 10_000  # fewer training images than this: more epochs, and smaller batches
+SMALL = 10_000  # with fewer images than this to train on: more epochs, smaller batches
 
 
 def main():
@@ -43,6 +44,7 @@ def main():
         raise SystemExit(f"digits.py: {error}") from None
     small = len(data.train_labels) < SMALL
     epochs = options.epochs or (30 if small else 10)
+    # 16 also keeps the products so small that BLAS starts no threads; on a busy machine they would wait for each other.
     batch_size = options.batch_size or (16 if small else 128)
     minigrad.manual_seed(options.seed)
 
@@ -63,7 +65,8 @@ def main():
 
     report("data", f"{data.name}, {len(train_labels):,} to train, {len(test_labels):,} to test, {width}x{height} pixels")
     report("model", f"{'-'.join(map(str, widths))}, {sum(p.numel() for p in model.parameters()):,} parameters")
-    report("optimizer", f"{options.optimizer}, lr {optimizer.param_groups[0]['lr']:g}, batches of {batch_size}, seed {options.seed}")
+    lr = optimizer.param_groups[0]["lr"]
+    report("optimizer", f"{options.optimizer}, lr {lr:g}, {epochs} epochs, batches of {batch_size}, seed {options.seed}")
     report("gradient check", check_gradients(widths, loss_function, train_images[:2], train_labels[:2]))
 
     print("\nepoch   training loss   test accuracy")
@@ -82,7 +85,9 @@ def main():
             scheduler.step()
 
             losses.append(total / len(train_labels))
-            accuracies.append(accuracy(predict(model, test_images), test_labels))
+            if not math.isfinite(losses[-1]):
+                raise SystemExit(f"digits.py: training diverged in epoch {epoch}, the loss is {losses[-1]}; try a smaller --lr")
+            accuracies.append(100 * (predict(model, test_images) == test_labels).float().mean().item())
             if epoch % -(-epochs // 10) == 0 or epoch == epochs:
                 bar.write(f"{epoch:5d}   {losses[-1]:13.4f}   {accuracies[-1]:11.1f} %")
     print()
@@ -97,7 +102,8 @@ def main():
     settings = {"widths": widths, "optimizer": options.optimizer, "mean": mean, "std": std, "classes": data.classes}
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "settings": settings, "epoch": epochs}
     minigrad.save(state, path)
-    if not (predict(load_model(path), test_images) == predicted).all():
+    loaded, _ = load_checkpoint(path)
+    if not (predict(loaded, test_images) == predicted).all():
         raise SystemExit(f"digits.py: the model loaded from {path} predicts something else than the one saved")
     report("checkpoint", f"{path}, loaded back: all {len(predicted):,} predictions are the same")
     print(f"test accuracy {accuracies[-1]:.1f} %")
@@ -116,13 +122,14 @@ def build_optimizer(name, model, lr=None):
     return kind(model.parameters(), **defaults | ({} if lr is None else {"lr": lr}))
 
 
-def load_model(path):
+def load_checkpoint(path):
+    """A new model and optimizer in the state of those saved: ready to read images, or to train on."""
     checkpoint = minigrad.load(path)
     model = build_model(checkpoint["settings"]["widths"])
     model.load_state_dict(checkpoint["model"])
-    # To train on, the optimizer needs its running means back, too.
-    build_optimizer(checkpoint["settings"]["optimizer"], model).load_state_dict(checkpoint["optimizer"])
-    return model
+    optimizer = build_optimizer(checkpoint["settings"]["optimizer"], model)
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    return model, optimizer
 
 
 def check_gradients(widths, loss_function, images, labels):
@@ -147,10 +154,6 @@ def predict(model, images):
         return model(images).argmax(dim=1)
 
 
-def accuracy(predicted, labels):
-    return 100 * (predicted == labels).float().mean().item()
-
-
 def worst_pairs(predicted, labels, classes, count=5):
     """The most frequent confusions, such as "8 read as 1: 3 times"."""
     confusion = np.zeros((len(classes), len(classes)), int)
@@ -162,50 +165,21 @@ def worst_pairs(predicted, labels, classes, count=5):
 
 
 def draw(folder, losses, accuracies, data, predicted):
-    """Write learning-curve.png and mistakes.png."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        return "not drawn, matplotlib is missing: python -m pip install matplotlib"
+    if find_spec("matplotlib") is None:
+        return "not drawn, matplotlib is missing: run pip install '.[plot]' in minigrad's folder"
+    from pictures import draw_learning_curve, draw_mistakes
 
-    epochs = range(1, len(losses) + 1)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(epochs, losses, "o-", markersize=3, color="tab:blue")
-    left.set(title="Training loss", ylabel="cross-entropy", yscale="log")
-    right.plot(epochs, accuracies, "o-", markersize=3, color="tab:orange")
-    right.set(title=f"Test accuracy: {accuracies[-1]:.1f} % at the end", ylabel="images read correctly, %")
-    for axes in left, right:
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(folder / "learning-curve.png", dpi=150)
-
-    wrong = np.flatnonzero(predicted != data.test_labels)
-    rows = -(-min(len(wrong), 24) // 8)
-    (folder / "mistakes.png").unlink(missing_ok=True)
-    if rows == 0:
-        return f"{folder}: learning-curve.png"
-    figure = Figure(figsize=(9, 0.5 + 1.5 * rows), layout="constrained")
-    figure.suptitle(f"{len(wrong):,} of {len(predicted):,} test images misread: what it is \N{RIGHTWARDS ARROW} what it was read as")
-    for axes in figure.subplots(rows, 8).flat:
-        axes.axis("off")
-    for axes, i in zip(figure.axes, wrong):
-        axes.imshow(data.test_images[i], cmap="gray_r")
-        truth, reading = data.classes[data.test_labels[i]], data.classes[predicted[i]]
-        axes.set_title(f"{truth} \N{RIGHTWARDS ARROW} {reading}", fontsize=11 if len(truth + reading) < 8 else 7)
-    figure.savefig(folder / "mistakes.png", dpi=150)
-    return f"{folder}: learning-curve.png, mistakes.png"
+    draw_learning_curve(folder / "learning-curve.png", losses, accuracies)
+    draw_mistakes(folder / "mistakes.png", data.test_images, data.test_labels, predicted, data.classes)
+    return f"{folder / 'learning-curve.png'}, {folder / 'mistakes.png'}"
 
 
 def progress_bar(total):
-    """A tqdm bar on a terminal; without tqdm, or in a pipe, nothing is shown."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
+    """A tqdm bar on a terminal; in a pipe, or without tqdm, something with the same methods that shows nothing."""
+    if find_spec("tqdm") is None:
         return nullcontext(SimpleNamespace(update=lambda: None, write=print))
+    from tqdm import tqdm
+
     return tqdm(total=total, unit="batch", leave=False, disable=None)
 
 
@@ -221,38 +195,37 @@ def read_options():
     add("--data", metavar="DIR", help="folder of MNIST or Fashion-MNIST as idx.gz (default: the 8x8 digits beside this file)")
     add("--model", type=hidden_widths, default="256-64", help="widths of the hidden layers, or linear (default: 256-64)")
     add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default="adam", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
-    add("--lr", type=positive_number, metavar="RATE", help=f"learning rate (default: {rates})")
-    add("--epochs", type=positive_integer, metavar="N", help=f"default: 30; with {SMALL:,} images or more, 10")
-    add("--batch-size", type=positive_integer, metavar="N", help=f"default: 16; with {SMALL:,} images or more, 128")
-    add("--seed", type=integer, default=0, help="of the first weights, the order of the images and the dropout (default: 0)")
+    add("--lr", type=positive(float, "number"), metavar="RATE", help=f"learning rate (default: {rates})")
+    add("--epochs", type=positive(int, "integer"), metavar="N", help=f"default: 30; with {SMALL:,} images or more, 10")
+    add("--batch-size", type=positive(int, "integer"), metavar="N", help=f"default: 16; with {SMALL:,} images or more, 128")
+    add("--seed", type=seed, default=0, help="of the first weights, the order of the images and the dropout (default: 0)")
     add("--output", type=Path, default="digits-output", metavar="DIR", help="for pictures and model (default: digits-output)")
     return parser.parse_args()
 
 
 def hidden_widths(text):
-    try:
-        return [] if text == "linear" else [positive_integer(part) for part in text.split("-")]
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"expected widths such as 64 or 256-64, or linear, got {text!r}") from None
+    widths = [] if text == "linear" else text.split("-")
+    if not all(width.isdecimal() and int(width) for width in widths):
+        raise argparse.ArgumentTypeError(f"expected widths such as 64 or 256-64, or linear, got {text!r}")
+    return [int(width) for width in widths]
 
 
-def integer(text, least=0):
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"expected an integer from {least} on, got {text!r}")
+def seed(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an integer, 0 or more, got {text!r}")
     return int(text)
 
 
-def positive_integer(text):
-    return integer(text, least=1)
+def positive(kind, name):
+    def convert(text):
+        try:
+            if 0 < kind(text) < math.inf:
+                return kind(text)
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected a positive {name}, got {text!r}")
 
-
-def positive_number(text):
-    try:
-        if 0 < float(text) < math.inf:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected a positive number such as 0.01, got {text!r}")
+    return convert
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     """Add the gradient of the sum of several tensors to `.grad` of their leaves; see `Tensor.backward`."""
     tensors = _sequence(tensors)
     wanted = None if inputs is None else [current_node(tensor) for tensor in _sequence(inputs)]
-    run_backward(tensors, _upstream(tensors, grad_tensors), accumulate, retain_graph, create_graph, wanted)
+    accumulate(run_backward(tensors, _upstream(tensors, grad_tensors), retain_graph, create_graph, wanted))
 
 
 def _upstream(outputs, gradients):

@@ -153,12 +153,12 @@ def touch(cell):
     cell[0] = last_write[0] = tick()
 
 
-def backward(seeds, deliver, *, retain_graph=False, lift=None, wanted=None):
+def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
     """Walk the graph from `seeds`, pairs (node, gradient), from the youngest node to the oldest.
 
-    At the end `deliver(node, gradient, owned)` receives the gradient of every node that keeps one, or
-    of those in `wanted` alone; `owned` says that nobody else holds that array. With `lift`, which
-    gives the inputs and the result of a node as Tensors, the rules run on those and are recorded.
+    Returns triples (node, gradient, owned) for every node that keeps a gradient, or for those in
+    `wanted` alone; `owned` says that nobody else holds that array. With `lift`, which gives the
+    inputs and the result of a node as Tensors, the rules run on those and are recorded.
     """
     pending, queue, finished = {}, [], []
     shared = []  # gradients that may have another holder, beside all that are views
@@ -212,8 +212,10 @@ def backward(seeds, deliver, *, retain_graph=False, lift=None, wanted=None):
             node.parents = RELEASED
             node.inputs = node.saved = node.memory = node.options = None
     shared = {id(gradient) for gradient in shared}
-    for node, gradient in (*finished, *pending.items()):
-        deliver(node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)
+    return [
+        (node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)
+        for node, gradient in (*finished, *pending.items())
+    ]
 
 
 def check_dtype(result, target, primitive):

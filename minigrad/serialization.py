@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import zipfile
 
 import numpy as np
 
@@ -54,18 +55,18 @@ def load(path):
     not written by `save`.
     """
     path = os.fspath(path)
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entries:
-            form, index = json.loads(entries[_INDEX].tobytes())
-            if form != _FORMAT:
-                raise ValueError(f"its format is {form!r}")
-            return _decode(index, entries)
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"load(): {path} is truncated, damaged or was not written by minigrad.save() ({type(error).__name__}: {error})"
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as entries:
+                form, index = json.loads(_read(entries, _INDEX).tobytes())
+                if form != _FORMAT:
+                    raise ValueError(f"its format is {form!r}")
+                return _decode(index, entries)
+        except Exception as error:  # damage shows as almost anything
+            raise ValueError(
+                f"load(): {path} is truncated, damaged or was not written by minigrad.save() "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
 
 def _mode(path):
@@ -110,5 +111,14 @@ def _decode(value, entries):
         return {key: _decode(item, entries) for key, item in content}
     if kind in ("list", "tuple"):
         return (list if kind == "list" else tuple)(_decode(item, entries) for item in content)
-    array = entries[str(content)]
+    array = _read(entries, str(content))
     return wrap(array) if kind == "tensor" else array
+
+
+def _read(entries, name):
+    """One array, read to the end of its entry: only there is the checksum compared."""
+    with entries.open(f"{name}.npy") as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):
+            raise ValueError(f"entry {name} is longer than its header says")
+    return array

@@ -212,7 +212,7 @@ class Tensor:
         if isinstance(inputs, Tensor):
             inputs = (inputs,)
         wanted = None if inputs is None else [current_node(t) for t in inputs]
-        run_backward([self], [gradient], accumulate, retain_graph, create_graph, wanted)
+        accumulate(run_backward([self], [gradient], retain_graph, create_graph, wanted))
 
     def detach(self):
         """The same memory outside the graph."""
@@ -289,8 +289,8 @@ def one(shape, dtype):
     return np.ones(shape, dtype)
 
 
-def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=False, wanted=None):
-    """Check the upstream gradients and walk the graph."""
+def run_backward(tensors, gradients, retain_graph=None, create_graph=False, wanted=None):
+    """Check the upstream gradients and walk the graph; see `graph.backward` for what comes back."""
     if wanted is not None and (not wanted or None in wanted):
         raise RuntimeError("backward(): inputs must be one or more tensors that require grad")
     seeds = []
@@ -317,7 +317,7 @@ def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=Fa
     retain_graph = create_graph if retain_graph is None else retain_graph
     enabled, grad_mode.enabled = grad_mode.enabled, create_graph
     try:
-        graph.backward(seeds, deliver, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
+        return graph.backward(seeds, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
     finally:
         grad_mode.enabled = enabled
 
@@ -325,12 +325,10 @@ def run_backward(tensors, gradients, deliver, retain_graph=None, create_graph=Fa
 def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):
     """The gradients of `outputs` by `inputs` as new tensors, None where nothing depends on the input."""
     nodes = [current_node(tensor) for tensor in inputs]
-    found = {}
-
-    def collect(node, gradient, owned):
-        found[node] = gradient if isinstance(gradient, Tensor) else wrap(gradient if owned else np.array(gradient))
-
-    run_backward(outputs, upstream, collect, retain_graph, create_graph, nodes)
+    found = {
+        node: gradient if isinstance(gradient, Tensor) else wrap(gradient if owned else np.array(gradient))
+        for node, gradient, owned in run_backward(outputs, upstream, retain_graph, create_graph, nodes)
+    }
     return tuple(found.get(node) for node in nodes)
 
 
@@ -345,17 +343,18 @@ def lift(node):
     return inputs, wrap(node.saved, node, cells[-1]) if is_result else node.saved
 
 
-def accumulate(node, gradient, owned):
-    """Add a finished gradient to the one that `node` keeps."""
-    if isinstance(gradient, Tensor):
-        # A clone, because one gradient may belong to several tensors.
-        node.grad = gradient.clone() if node.grad is None else node.grad + gradient
-    elif node.grad is None:
-        keep = owned and gradient.flags.c_contiguous  # the optimizers' kernels want it so
-        node.grad = wrap(gradient if keep else np.array(gradient, order="C"))
-    else:
-        node.grad.array += gradient
-        touch(node.grad.cell)
+def accumulate(finished):
+    """Add finished gradients to those that their nodes keep."""
+    for node, gradient, owned in finished:
+        if isinstance(gradient, Tensor):
+            # A clone, because one gradient may belong to several tensors.
+            node.grad = gradient.clone() if node.grad is None else node.grad + gradient
+        elif node.grad is None:
+            keep = owned and gradient.flags.c_contiguous  # the optimizers' kernels want it so
+            node.grad = wrap(gradient if keep else np.array(gradient, order="C"))
+        else:
+            node.grad.array += gradient
+            touch(node.grad.cell)
 
 
 def clear_grad(tensor, set_to_none=True):

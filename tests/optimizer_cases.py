@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+import minigrad
+
 
 def descent(p, g, o):
     return (-g if o.maximize else g) + o.weight_decay * p
@@ -136,3 +138,19 @@ CASES = (
     _case("Adagrad", adagrad, "initial", lr=0.1, initial_accumulator_value=0.5, eps=1e-3, parabola=1.0, valley=0.3),
     _case("Adagrad", adagrad, "maximize", lr=0.1, maximize=True, parabola=1.0, valley=0.3),
 )  # fmt: skip
+
+
+# What the tests work on
+
+
+def leaf(values, dtype=np.float64):
+    return minigrad.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def gradients(shape, count=20):
+    """`count` arrays, the same in every run."""
+    return np.random.default_rng(sum(shape)).standard_normal((count, *shape))
+
+
+def give(parameter, gradient):
+    parameter.grad = minigrad.from_numpy(np.asarray(gradient, parameter.dtype))

@@ -5,8 +5,7 @@ static ALWAYS_INLINE void KERNEL(adam_run)(const size_t count, REAL *restrict pa
                                            REAL *restrict exp_avg_sq, REAL *restrict max_exp_avg_sq,
                                            const REAL *restrict gradient, const REAL step_size, const REAL beta1,
                                            const REAL fresh1, const REAL beta2, const REAL fresh2, const REAL eps,
-                                           const REAL correction, const int decoupled, const REAL decay,
-                                           const REAL sign)
+                                           const int decoupled, const REAL decay, const REAL sign)
 {
     for (size_t i = 0; i < count; i++) {
         REAL p = parameter[i], g = sign * gradient[i];
@@ -18,18 +17,17 @@ static ALWAYS_INLINE void KERNEL(adam_run)(const size_t count, REAL *restrict pa
         REAL v = exp_avg_sq[i] = beta2 * exp_avg_sq[i] + fresh2 * g * g;
         /* The maximum of the biased averages; NaN stays, whichever side it is on. */
         if (max_exp_avg_sq) v = max_exp_avg_sq[i] = v > max_exp_avg_sq[i] || v != v ? v : max_exp_avg_sq[i];
-        parameter[i] = p - step_size * m / (SQRT(v) / correction + eps);
+        parameter[i] = p - step_size * m / (SQRT(v) + eps);
     }
 }
 
-/* `correction` is sqrt(1 - beta2^t); `decay` the factor of the parameter if decoupled, else what L2 adds. */
+/* `decay` is the factor of the parameter if decoupled, else what L2 adds. */
 static ALWAYS_INLINE void KERNEL(adam_step)(const size_t begin, const size_t end, const size_t tensors,
                                             const size_t *counts, REAL *const *parameters, REAL *const *exp_avgs,
                                             REAL *const *exp_avg_sqs, REAL *const *max_exp_avg_sqs,
                                             const REAL *const *gradients, const double step_size,
                                             const double beta1, const double beta2, const double eps,
-                                            const double correction, const int decoupled, const double decay,
-                                            const double sign)
+                                            const int decoupled, const double decay, const double sign)
 {
     const REAL fresh1 = (REAL)(1 - beta1), fresh2 = (REAL)(1 - beta2);
     for (size_t tensor = 0, offset = 0; tensor < tensors; offset += counts[tensor++]) {
@@ -39,10 +37,9 @@ static ALWAYS_INLINE void KERNEL(adam_step)(const size_t begin, const size_t end
         const REAL *const g = gradients[tensor] + part.first;
         if (max_exp_avg_sqs)
             KERNEL(adam_run)(part.count, p, m, v, max_exp_avg_sqs[tensor] + part.first, g, (REAL)step_size,
-                             (REAL)beta1, fresh1, (REAL)beta2, fresh2, (REAL)eps, (REAL)correction, decoupled,
-                             (REAL)decay, (REAL)sign);
+                             (REAL)beta1, fresh1, (REAL)beta2, fresh2, (REAL)eps, decoupled, (REAL)decay, (REAL)sign);
         else
             KERNEL(adam_run)(part.count, p, m, v, NULL, g, (REAL)step_size, (REAL)beta1, fresh1, (REAL)beta2,
-                             fresh2, (REAL)eps, (REAL)correction, decoupled, (REAL)decay, (REAL)sign);
+                             fresh2, (REAL)eps, decoupled, (REAL)decay, (REAL)sign);
     }
 }

@@ -325,8 +325,8 @@ def adam(
 ):
     """Adam, in place; `step` counts from 1. AMSGrad if `max_exp_avg_sqs` are given."""
     states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
-    step_size, correction = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
-    numbers = step_size, beta1, beta2, eps, correction, weight_decay, _sign(maximize)
+    correction = math.sqrt(1 - beta2**step)
+    numbers = lr * correction / (1 - beta1**step), beta1, beta2, eps * correction, weight_decay, _sign(maximize)
     _update("adam", parameters, gradients, states, *numbers)
 
 
@@ -336,6 +336,6 @@ def adamw(
 ):
     """Adam with decoupled weight decay, in place; `step` counts from 1."""
     states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
-    step_size, correction = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
-    numbers = step_size, beta1, beta2, eps, correction, 1 - lr * weight_decay, _sign(maximize)
+    correction, decay = math.sqrt(1 - beta2**step), 1 - lr * weight_decay
+    numbers = lr * correction / (1 - beta1**step), beta1, beta2, eps * correction, decay, _sign(maximize)
     _update("adamw", parameters, gradients, states, *numbers)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..ops import linear_algebra as product
 from ..ops import losses as fused
 from ..ops.elementwise import relu, sigmoid, softplus, tanh
+from ..ops.linear_algebra import linear
 from ..ops.reductions import log_softmax, softmax
 from ..ops.shaping import flatten, movedim
 from ..random import stream
@@ -15,28 +15,6 @@ __all__ = [
     "l1_loss", "linear", "log_softmax", "mse_loss", "multi_margin_loss", "one_hot", "relu", "sigmoid",
     "smooth_l1_loss", "softmax", "softplus", "tanh",
 ]  # fmt: skip
-
-
-def linear(input, weight, bias=None):
-    """input weight^T + bias, for input (..., in), weight (out, in) and bias (out)."""
-    try:
-        x, w, b = input.array, weight.array, None if bias is None else bias.array
-        fits = x.shape[-1] == w.shape[1] and x.dtype == w.dtype
-        fits = fits and (b is None or b.shape == w.shape[:1] and b.dtype == w.dtype)
-    except (AttributeError, IndexError):
-        fits = False
-    if not fits:
-        given = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
-        raise RuntimeError(
-            "linear(): expected tensors of one dtype, input (..., in), weight (out, in) and bias (out), got "
-            + ", ".join(f"{name} {describe(value)}" for name, value in given.items())
-        )
-    return product.linear(input, weight, bias)
-
-
-def describe(value):
-    """What came, for a message."""
-    return f"{value.dtype} {value.shape}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def probability(p, caller):

@@ -43,11 +43,34 @@ affine.vjps(
 )
 
 
-def linear(x, weight, bias=None):
-    """x weight^T + bias for x of shape (..., in), weight (out, in) and bias (out)."""
-    rows = x if x.ndim == 2 else reshape_to(x, shape=(-1, x.shape[-1]))
-    out = affine(rows, weight) if bias is None else affine(rows, weight, bias)
-    return out if x.ndim == 2 else reshape_to(out, shape=(*x.shape[:-1], weight.shape[0]))
+def linear(input, weight, bias=None):
+    """input weight^T + bias, for input (..., in), weight (out, in) and bias (out) of one dtype.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.functional.linear(minigrad.ones(1, 2), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([10.0]))
+        tensor([[13.]])
+    """
+    try:
+        x, w, b = input.array, weight.array, None if bias is None else bias.array
+        fits = x.shape[-1] == w.shape[1] and x.dtype == w.dtype
+        fits = fits and (b is None or b.shape == w.shape[:1] and b.dtype == w.dtype)
+    except (AttributeError, IndexError):
+        fits = False
+    if not fits:
+        given = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+        raise RuntimeError(
+            "linear(): expected tensors of one dtype, input (..., in), weight (out, in) and bias (out), got "
+            + ", ".join(f"{name} {describe(value)}" for name, value in given.items())
+        )
+    rows = input if x.ndim == 2 else reshape_to(input, shape=(-1, x.shape[-1]))
+    out = affine(rows, weight) if b is None else affine(rows, weight, bias)
+    return out if x.ndim == 2 else reshape_to(out, shape=(*x.shape[:-1], w.shape[0]))
+
+
+def describe(value):
+    """What came, for a message."""
+    return f"{value.dtype} {value.shape}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def matmul(x, y):
