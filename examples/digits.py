@@ -7,6 +7,7 @@
 
 import argparse
 import math
+import sys
 import time
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -37,6 +38,7 @@ SMALL = 10_000  # with fewer images than this to train on: more epochs, smaller 
 
 def main():
     options = read_options()
+    sys.stdout.reconfigure(line_buffering=True)  # each line is seen at once, also in a pipe
     try:
         data = load_idx(options.data) if options.data else load_digits()
         options.output.mkdir(parents=True, exist_ok=True)
@@ -185,7 +187,7 @@ def progress_bar(total):
 
 def report(name, *lines):
     for i, line in enumerate(lines):
-        print(f"{'' if i else name:<16}{line}", flush=True)
+        print(f"{'' if i else name:<16}{line}")
 
 
 def read_options():

@@ -148,9 +148,11 @@ class Leaf(Node):
 last_write = [0]
 
 
-def touch(cell):
-    """Note a write to the memory that `cell` stands for."""
-    cell[0] = last_write[0] = tick()
+def touch(*cells):
+    """Note a write to the memory that each cell stands for."""
+    last_write[0] = now = tick()
+    for cell in cells:
+        cell[0] = now
 
 
 def backward(seeds, *, retain_graph=False, lift=None, wanted=None):

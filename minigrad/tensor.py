@@ -357,10 +357,14 @@ def accumulate(finished):
             touch(node.grad.cell)
 
 
-def clear_grad(tensor, set_to_none=True):
-    """Forget the gradient, or fill it with zeros."""
-    if set_to_none:
-        tensor.grad = None
-    elif tensor.grad is not None:
-        tensor.grad = wrap(tensor.grad.array, None, tensor.grad.cell)
-        tensor.grad.zero_()
+def clear_grads(tensors, set_to_none=True):
+    """Forget the gradients, or fill them with zeros."""
+    for tensor in tensors:
+        node = tensor.node
+        if node is None or node.grad is None:
+            continue
+        if set_to_none:
+            node.grad = None
+        else:
+            node.grad = wrap(node.grad.array, None, node.grad.cell)
+            node.grad.zero_()

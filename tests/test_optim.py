@@ -145,9 +145,36 @@ def test_replaced_arrays(case, backend):
     p.data = minigrad.from_numpy(p.array.copy())
     follow(optimizer, p, steps, grads[2:4])
     np.testing.assert_array_equal(old, kept)
-    if "exp_avg" in optimizer.state[p]:
-        optimizer.state[p]["exp_avg"] = optimizer.state[p]["exp_avg"].clone()
     follow(optimizer, p, steps, grads[4:])
+
+
+def test_replaced_state(backend):
+    """State that the user replaces is the state from then on."""
+    p = leaf([1.0])
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.5)
+    for _ in range(2):
+        give(p, [1.0])
+        optimizer.step()
+    optimizer.state[p]["momentum_buffer"] = minigrad.tensor([8.0], dtype=np.float64)
+    optimizer.step()
+    assert [-1.5 - (0.5 * 8 + 1)] == p.tolist()
+    assert [5.0] == optimizer.state[p]["momentum_buffer"].tolist()
+
+
+def test_active_kernels_are_called(monkeypatch):
+    """The chosen kernels run, once for all parameters that can go together."""
+    calls, kernel = [], kernels.active.sgd
+
+    def spy(parameters, *args, **options):
+        calls.append(len(parameters.arrays))
+        return kernel(parameters, *args, **options)
+
+    monkeypatch.setattr(kernels.active, "sgd", spy)
+    params = [leaf([1.0]) for _ in range(5)] + [leaf([1.0], np.float32)]
+    for p in params:
+        give(p, [1.0])
+    optim.SGD(params, lr=1.0).step()
+    assert [5, 1] == calls
 
 
 @each_family

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import dtypes
 from ..graph import touch
-from ..tensor import Tensor, clear_grad
+from ..tensor import Tensor, clear_grads
 
 Keys = namedtuple("Keys", "missing_keys unexpected_keys")
 
@@ -128,8 +128,7 @@ class Module:
         return self.train(False)
 
     def zero_grad(self, set_to_none=True):
-        for parameter in self.parameters():
-            clear_grad(parameter, set_to_none)
+        clear_grads(self.parameters(), set_to_none)
 
     def requires_grad_(self, requires_grad=True):
         for parameter in self.parameters():

@@ -8,46 +8,51 @@ the backward pass is itself differentiated, and when another argument than `inpu
 import numpy as np
 
 from .. import kernels
-from ..graph import grad_mode, no_grad
-from ..primitive import primitive
-from ..tensor import Tensor, gradients
+from ..graph import Node, grad_mode
+from ..tensor import Tensor, current_node, gradients, wrap
 from .elementwise import abs, clamp, log, relu, softplus, where
 from .indexing import getitem
 from .reductions import log_softmax
 
 
-def fused(formula):
-    """The loss whose kernel is called like `formula`."""
-    name = formula.__name__
+class FusedLoss:
+    """The loss whose kernel is called like `formula`: computes value and gradient, and records one node."""
 
-    def forward(*arrays, **options):
-        return getattr(kernels.active, name)(*arrays, **options)
+    saves = True  # the gradient
 
-    def backward(grad, gradient, input, *others, need_gradient, **options):
+    def __init__(self, formula):
+        self.formula, self.__name__ = formula, formula.__name__
+        self.rules, self.reads = (self.backward, *[None] * 3), ((0, 1, 2, 3),)
+
+    def __call__(self, input, *others, **options):
+        arrays = [other if other is None else other.array for other in (input, *others)]
+        node = current_node(input) if grad_mode.enabled else None
+        kernel = getattr(kernels.active, self.__name__)
+        value, gradient = kernel(*arrays, need_gradient=node is not None, **options)
+        if grad_mode.enabled:
+            for other in others:
+                if other is not None and other.requires_grad:
+                    with np.errstate(all="ignore"):
+                        return self.formula(input, *others, **options)  # the kernel has refused what does not fit
+        out = wrap(value)
+        if node is not None:
+            # Backward of backward reads all arguments: memory has a cell, or None, for each of the four there may be.
+            cells = [None if other is None else other.cell for other in (input, *others)]
+            parents = [node] + [None] * len(others)
+            out.node = Node(self, parents, arrays, gradient, cells + [None] * (5 - len(cells)), options)
+        return out
+
+    def backward(self, grad, gradient, input, *others, **options):
         if isinstance(grad, Tensor):
-            with np.errstate(all="ignore"):
-                loss = formula(input, *others, **options)
+            with np.errstate(all="ignore"):  # NaN is the answer where a mean has no elements
+                loss = self.formula(input, *others, **options)
                 return gradients([loss], [input], [grad], create_graph=True)[0]
         if grad.ndim == 0:
             return gradient if grad.item() == 1 else gradient * grad
         return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
 
-    kernel = primitive(forward, name, saves=True).vjps(backward)
 
-    def loss(input, *others, **options):
-        need_gradient = False
-        if grad_mode.enabled:
-            need_gradient = input.requires_grad
-            for other in others:
-                if other is not None and other.requires_grad:
-                    with no_grad():
-                        kernel(input, *others, need_gradient=False, **options)  # refuses what does not fit
-                    with np.errstate(all="ignore"):  # NaN is the answer where a mean has no elements
-                        return formula(input, *others, **options)
-        return kernel(input, *others, need_gradient=need_gradient, **options)
-
-    loss.__name__ = name
-    return loss
+fused = FusedLoss  # reads better over a formula
 
 
 def _reduced(loss, reduction, total_weight=None):

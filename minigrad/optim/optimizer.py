@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..graph import enable_grad, touch
-from ..tensor import Tensor, clear_grad, wrap
+from ..tensor import Tensor, clear_grads, wrap
 
 
 class Batch:
@@ -133,8 +133,7 @@ class Optimizer:
     def zero_grad(self, set_to_none=True):
         """Forget the gradients, or fill them with zeros."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                clear_grad(parameter, set_to_none)
+            clear_grads(group["params"], set_to_none)
 
     def step(self, closure=None):
         """Update all parameters that have a gradient; the others, and their state, stay as they are.
@@ -181,9 +180,9 @@ class Optimizer:
         kernel = kernels.active if batch.contiguous else kernels.reference
         parameters, state = batch.tables
         self.update(kernel, group, batch.states[0]["step"] + 1, batch.fresh, parameters, gradients, **state)
-        for parameter, kept in zip(batch.parameters, batch.states):
+        touch(*[parameter.cell for parameter in batch.parameters])
+        for kept in batch.states:
             kept["step"] += 1
-            touch(parameter.cell)
 
     # Saving
 
