@@ -93,7 +93,8 @@ def read_idx(path, dimensions):
         raise ValueError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
     magic, header = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions
     if content[:4] != magic:
-        raise ValueError(f"{path}: begins with {content[:4].hex(' ') or 'nothing'}, expected {magic.hex(' ')}, bytes in {dimensions}D")
+        came = content[:4].hex(" ") or "nothing"
+        raise ValueError(f"{path}: begins with {came}, expected {magic.hex(' ')}, bytes in {dimensions} dimensions")
     if len(content) < header:
         raise ValueError(f"{path}: ends within its header, after {len(content)} of {header} bytes")
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]

@@ -67,8 +67,8 @@ def main():
 
     report("data", f"{data.name}, {len(train_labels):,} to train, {len(test_labels):,} to test, {width}x{height} pixels")
     report("model", f"{'-'.join(map(str, widths))}, {sum(p.numel() for p in model.parameters()):,} parameters")
-    lr = optimizer.param_groups[0]["lr"]
-    report("optimizer", f"{options.optimizer}, lr {lr:g}, {epochs} epochs, batches of {batch_size}, seed {options.seed}")
+    lr, passes = optimizer.param_groups[0]["lr"], f"{epochs} epoch{'s' * (epochs > 1)}"
+    report("optimizer", f"{options.optimizer}, lr {lr:g}, {passes}, batches of {batch_size}, seed {options.seed}")
     report("gradient check", check_gradients(widths, loss_function, train_images[:2], train_labels[:2]))
 
     print("\nepoch   training loss   test accuracy")

@@ -112,10 +112,22 @@ def test_the_options_choose_the_model_and_how_it_is_trained(tmp_path):
         "--output", "here", before=BARE,
     )  # fmt: skip
     assert lines[1] == "model           64-10, 650 parameters"
-    assert lines[2] == "optimizer       sgd, lr 0.5, 1 epochs, batches of 64, seed 9"
+    assert lines[2] == "optimizer       sgd, lr 0.5, 1 epoch, batches of 64, seed 9"
     saved = minigrad.load(tmp_path / "here" / "checkpoint.npz")
     assert saved["settings"]["widths"] == [64, 10]
     assert saved["settings"]["optimizer"] == "sgd"
+
+
+def test_the_gradient_check_finds_a_wrong_gradient():
+    def wrong(scores, labels):  # the right value, but every derivative by a score is 0.1 too large
+        return minigrad.nn.functional.cross_entropy(scores, labels) + 0.1 * (scores - scores.detach()).sum()
+
+    images, labels = minigrad.randn(2, 3, 3), minigrad.tensor([1, 0])
+    assert "all 158 derivatives of a 9-5-5-10 copy" in digits.check_gradients(
+        [9, 256, 64, 10], minigrad.nn.functional.cross_entropy, images, labels
+    )
+    with pytest.raises(minigrad.autograd.GradcheckError, match="loss: .* gradients for input"):
+        digits.check_gradients([9, 256, 64, 10], wrong, images, labels)
 
 
 def test_the_worst_pairs_come_first():

@@ -16,11 +16,10 @@ static inline double KERNEL(smoothed_part)(const REAL *restrict x, const REAL *r
 }
 
 static inline double KERNEL(cross_entropy_row)(REAL *restrict gradient, const REAL *restrict x, const size_t y,
+                                               const REAL largest, const double sum, const REAL log_sum,
                                                const REAL *restrict weight, const double total_weight,
                                                const size_t classes, const double smoothing, const double divisor)
 {
-    const REAL largest = KERNEL(maximum)(x, classes);
-    const double sum = KERNEL(sum_of_exps)(gradient, x, classes, largest), log_sum = KERNEL(log_of_sum)(sum);
     const double hard = (1 - smoothing) * (weight ? weight[y] : 1), soft = smoothing / (double)classes;
     if (gradient) {
         const REAL of_softmax = (REAL)((hard + soft * total_weight) / divisor / sum), constant = (REAL)(soft / divisor);
@@ -32,7 +31,7 @@ static inline double KERNEL(cross_entropy_row)(REAL *restrict gradient, const RE
         gradient[y] -= (REAL)(hard / divisor);
     }
     const double loss = hard * ((double)(largest - x[y]) + log_sum);
-    return smoothing == 0 ? loss : loss + soft * KERNEL(smoothed_part)(x, weight, classes, largest, (REAL)log_sum);
+    return smoothing == 0 ? loss : loss + soft * KERNEL(smoothed_part)(x, weight, classes, largest, log_sum);
 }
 
 size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restrict block_sums,
@@ -44,18 +43,25 @@ size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restr
     if (weight) KERNEL(add_to_lanes)(lanes, weight, classes);
     const double total_weight = weight ? KERNEL(join_lanes)(lanes) : (double)classes;
 
-    for (size_t row = begin; row < end; row++) {
-        REAL *const slopes = gradient ? gradient + row * classes : NULL;
-        double loss = 0;
-        if (target[row] == ignore_index) {
-            if (slopes) memset(slopes, 0, classes * sizeof *slopes);
-        } else if (!KERNEL(is_class)(target[row], classes)) {
-            return row + 1;
-        } else {
-            loss = KERNEL(cross_entropy_row)(slopes, logits + row * classes, (size_t)target[row], weight,
-                                             total_weight, classes, label_smoothing, divisor);
+    KERNEL(softmax_of_rows) found;
+    const size_t together = KERNEL(rows_together)(classes);
+    for (size_t first = begin; first < end; first += together) {
+        const size_t rows = smaller(together, end - first);
+        KERNEL(look_at_rows)(&found, gradient ? gradient + first * classes : NULL, logits + first * classes, rows, classes);
+        for (size_t i = 0, row = first; i < rows; i++, row++) {
+            REAL *const slopes = gradient ? gradient + row * classes : NULL;
+            double loss = 0;
+            if (target[row] == ignore_index) {
+                if (slopes) memset(slopes, 0, classes * sizeof *slopes);
+            } else if (!KERNEL(is_class)(target[row], classes)) {
+                return row + 1;
+            } else {
+                loss = KERNEL(cross_entropy_row)(slopes, logits + row * classes, (size_t)target[row],
+                                                 found.largest[i], found.sum[i], found.log_sum[i], weight,
+                                                 total_weight, classes, label_smoothing, divisor);
+            }
+            KERNEL(record_row)(block_sums, values, row, loss);
         }
-        KERNEL(record_row)(block_sums, values, row, loss);
     }
     return 0;
 }

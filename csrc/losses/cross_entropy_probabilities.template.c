@@ -1,12 +1,11 @@
 /* With t_c = w_c ((1 - e) y_c + e/C) for label_smoothing e and lse = log(sum_c exp(x_c)), a row costs
  * sum_c t_c (lse - x_c), and its derivative by x_c is softmax_c sum(t) - t_c. */
 static inline double KERNEL(probabilities_row)(REAL *restrict gradient, const REAL *restrict x,
-                                               const REAL *restrict target, const REAL *restrict weight,
+                                               const REAL *restrict target, const REAL largest, const double sum,
+                                               const REAL log_sum, const REAL *restrict weight,
                                                const size_t classes, const double smoothing, const double divisor)
 {
-    const REAL largest = KERNEL(maximum)(x, classes);
-    const double sum = KERNEL(sum_of_exps)(gradient, x, classes, largest);
-    const REAL log_sum = (REAL)KERNEL(log_of_sum)(sum), scale = (REAL)(1 / divisor);
+    const REAL scale = (REAL)(1 / divisor);
     const REAL keep = (REAL)(1 - smoothing), spread = (REAL)(smoothing / (double)classes);
 
     REAL targets[CHUNK], costs[CHUNK];
@@ -35,9 +34,16 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
                                          const REAL *restrict weight, const size_t classes,
                                          const double label_smoothing, const double divisor)
 {
-    for (size_t row = begin; row < end; row++)
-        KERNEL(record_row)(block_sums, values, row,
-                           KERNEL(probabilities_row)(gradient ? gradient + row * classes : NULL,
-                                                     logits + row * classes, target + row * classes, weight, classes,
-                                                     label_smoothing, divisor));
+    KERNEL(softmax_of_rows) found;
+    const size_t together = KERNEL(rows_together)(classes);
+    for (size_t first = begin; first < end; first += together) {
+        const size_t rows = smaller(together, end - first);
+        KERNEL(look_at_rows)(&found, gradient ? gradient + first * classes : NULL, logits + first * classes, rows, classes);
+        for (size_t i = 0, row = first; i < rows; i++, row++)
+            KERNEL(record_row)(block_sums, values, row,
+                               KERNEL(probabilities_row)(gradient ? gradient + row * classes : NULL,
+                                                         logits + row * classes, target + row * classes,
+                                                         found.largest[i], found.sum[i], found.log_sum[i], weight,
+                                                         classes, label_smoothing, divisor));
+    }
 }

@@ -1,31 +1,65 @@
 /* What losses over rows of classes share. */
 
-/* The sum of exp(x - largest) over a row, which is at least 1; the exponentials stay in `exps` unless it is NULL.
- * The last few classes are filled up with -infinity, whose exp adds 0, so that short rows are vectors too. */
+/* The sum of a row. A short one is not worth the lanes. */
+static inline double KERNEL(sum_of_row)(const REAL *row, const size_t classes)
+{
+    double lanes[LANES] = {0};
+    if (classes >= LANES) {
+        KERNEL(add_to_lanes)(lanes, row, classes);
+        return KERNEL(join_lanes)(lanes);
+    }
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++) sum += row[c];
+    return sum;
+}
+
+/* The sum of exp(x - largest) over a row, by chunks; the exponentials stay in `exps` unless it is NULL. */
 static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restrict row, const size_t classes,
                                          const REAL largest)
 {
     REAL scratch[CHUNK];
     double lanes[LANES] = {0};
-    const size_t rest = classes % LANES, whole = classes - rest;
-    for (size_t start = 0; start < whole; start += CHUNK) {
-        const size_t count = smaller(CHUNK, whole - start);
+    for (size_t start = 0; start < classes; start += CHUNK) {
+        const size_t count = smaller(CHUNK, classes - start);
         REAL *const chunk = exps ? exps + start : scratch;
         for (size_t i = 0; i < count; i++) chunk[i] = KERNEL(scalar_exp)(row[start + i] - largest);
         KERNEL(add_to_lanes)(lanes, chunk, count);
     }
-    if (rest > 0) {
-        for (size_t i = 0; i < LANES; i++) scratch[i] = -(REAL)INFINITY;
-        for (size_t i = 0; i < rest; i++) scratch[i] = row[whole + i] - largest;
-        for (size_t i = 0; i < LANES; i++) scratch[i] = KERNEL(scalar_exp)(scratch[i]);
-        for (size_t i = 0; i < LANES; i++) lanes[i] += scratch[i];
-        for (size_t i = 0; exps && i < rest; i++) exps[whole + i] = scratch[i];
-    }
     return KERNEL(join_lanes)(lanes);
 }
 
-/* log of a sum of exps. The largest adds exactly 1: a loss near 0 keeps its digits when only the rest is rounded. */
-static inline double KERNEL(log_of_sum)(const double sum) { return KERNEL(scalar_log1p)((REAL)(sum - 1)); }
+/* What cross-entropy needs to know of some rows. With x - largest for every logit x of a row: sum is that of the
+ * exps, at least 1, and log_sum its logarithm. */
+typedef struct {
+    REAL largest[CHUNK], log_sum[CHUNK];
+    double sum[CHUNK];
+} KERNEL(softmax_of_rows);
+
+/* How many rows are looked at together: so many that exp and log have long loops when rows are short. */
+static inline size_t KERNEL(rows_together)(const size_t classes)
+{
+    return classes == 0 ? CHUNK : larger(CHUNK / classes, 1);
+}
+
+/* `rows` is at most rows_together(classes). The exps stay in `exps` unless it is NULL. */
+static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, REAL *exps, const REAL *logits,
+                                        const size_t rows, const size_t classes)
+{
+    REAL scratch[CHUNK], rest[CHUNK];
+    for (size_t row = 0; row < rows; row++) found->largest[row] = KERNEL(maximum)(logits + row * classes, classes);
+    if (classes > CHUNK) {
+        found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0]);
+    } else {
+        if (!exps) exps = scratch;
+        for (size_t row = 0; row < rows; row++)
+            for (size_t c = row * classes; c < (row + 1) * classes; c++) exps[c] = logits[c] - found->largest[row];
+        for (size_t i = 0; i < rows * classes; i++) exps[i] = KERNEL(scalar_exp)(exps[i]);
+        for (size_t row = 0; row < rows; row++) found->sum[row] = KERNEL(sum_of_row)(exps + row * classes, classes);
+    }
+    /* The largest adds exactly 1: a loss near 0 keeps its digits when only the rest is rounded. */
+    for (size_t row = 0; row < rows; row++) rest[row] = (REAL)(found->sum[row] - 1);
+    for (size_t row = 0; row < rows; row++) found->log_sum[row] = KERNEL(scalar_log1p)(rest[row]);
+}
 
 /* One row's loss goes to `values` and to the sum of its block. */
 static ALWAYS_INLINE void KERNEL(record_row)(double *const block_sums, REAL *const values, const size_t row,
