@@ -12,9 +12,17 @@ from .shaping import expand_to, reshape_to
 _matmul = primitive(np.matmul, "matmul")
 _matmul.vjps(lambda grad, _out, _x, y: grad @ y.mT, lambda grad, _out, x, _y: x.mT @ grad)
 
-# Two matrices: half the overhead of np.matmul, which small networks notice.
-_product = primitive(lambda x, y: x.dot(y), "dot")
-_product.vjps(lambda grad, _out, _x, y: grad.dot(y.T), lambda grad, _out, x, _y: x.T.dot(grad))
+SMALL = 1 << 14  # elements
+
+
+def _dot(x, y):
+    # ndarray.dot has half the overhead of np.matmul, which small networks notice, but clears its result first.
+    return x.dot(y) if x.size < SMALL and y.size < SMALL else np.matmul(x, y)
+
+
+# Two matrices.
+_product = primitive(_dot, "dot")
+_product.vjps(lambda grad, _out, _x, y: _product(grad, y.T), lambda grad, _out, x, _y: _product(x.T, grad))
 
 
 @lru_cache(maxsize=64)
@@ -28,7 +36,7 @@ _sum_rows.vjps(lambda grad, _out, _x: expand_to(grad, shape=_x.shape))
 
 
 def _affine(x, weight, bias=None):
-    out = x.dot(weight.T)
+    out = _dot(x, weight.T)
     if bias is not None:
         out += bias
     return out
@@ -37,8 +45,8 @@ def _affine(x, weight, bias=None):
 # For a matrix x of rows.
 affine = primitive(_affine, "linear")
 affine.vjps(
-    lambda grad, _out, _x, weight, *_bias: grad.dot(weight),
-    lambda grad, _out, x, _weight, *_bias: grad.T.dot(x),
+    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
+    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
     lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
 )
 
@@ -122,9 +130,7 @@ def mv(x, y):
 
 
 def dot(x, y):
-    """The inner product of two vectors; of two matrices, as in NumPy, their product."""
-    if x.ndim == 2 == y.ndim:
-        return _product(x, y)
+    """The inner product of two vectors."""
     _of_rank("dot", x, 1, y, 1)
     return matmul(x, y)
 
