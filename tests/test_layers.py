@@ -138,3 +138,17 @@ def test_gains():
     np.testing.assert_allclose([init.calculate_gain(name) for name in gains], list(gains.values()))
     np.testing.assert_allclose(init.calculate_gain("leaky_relu", 0.2), math.sqrt(2 / 1.04))
     assert (12, 20) == init.fans(minigrad.ones(5, 3, 2, 2))
+
+
+def test_inplace_layers_write_into_their_argument():
+    """ReLU and Dropout with inplace=True change the tensor they are given, and keep the right gradient."""
+    x = minigrad.tensor([-1.0, 2.0], requires_grad=True)
+    y = x * 3
+    z = nn.ReLU(inplace=True)(y)
+    assert z is y
+    z.sum().backward()
+    assert x.grad.tolist() == [0.0, 3.0]
+    y = minigrad.ones(4)
+    assert nn.Dropout(1.0, inplace=True)(y) is y
+    assert y.tolist() == [0.0] * 4
+    assert [repr(nn.ReLU(inplace=True)), repr(nn.Dropout(0.2))] == ["ReLU(inplace=True)", "Dropout(p=0.2, inplace=False)"]

@@ -8,9 +8,11 @@ REDUCTIONS = ("mean", "sum", "none")
 def check_array(function, argument, array, dtype, shape):
     """Refuse an array of another dtype or shape."""
     if array.dtype != dtype:
-        raise TypeError(f"{function}(): {argument} is {array.dtype}, expected {dtype}")
+        raise TypeError(f"{function}(): {argument} is {array.dtype}, expected {np.dtype(dtype)}. Use .to(dtype)")
     if array.shape != shape:
-        raise ValueError(f"{function}(): {argument} has shape {array.shape}, expected {shape}")
+        raise ValueError(
+            f"{function}(): {argument} has shape {array.shape}, expected {shape}; nothing is broadcast. Use reshape()"
+        )
 
 
 def check_float(function, argument, array):

@@ -4,7 +4,9 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-SMALLEST_SPLIT = 1 << 20  # elements; below this, waking a thread costs more than it saves
+# Elements. On two cores, two threads took 0.67 (cross-entropy on logits) to 1.05 (squared error) of one thread's
+# time here, and up to 1.6 of it at half the size: waking a thread costs 100 to 200 us.
+SMALLEST_SPLIT = 1 << 20
 SLICES_PER_THREAD = 4  # so that a thread that wakes late, or is interrupted, is not waited for
 
 _pool = None

@@ -24,13 +24,14 @@ def probability(p, caller):
     return p
 
 
-def dropout(input, p=0.5, training=True, generator=None):
+def dropout(input, p=0.5, training=True, inplace=False, generator=None):
     """Zero each element with probability `p` and scale the others by 1 / (1 - p) (Srivastava et al. 2014)."""
     probability(p, "dropout()")
     if not training or p == 0:
         return input
     kept = stream(generator).random(input.shape, np.float32) >= p
-    return input * wrap(kept.astype(input.dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, input.dtype))
+    mask = wrap(kept.astype(input.dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, input.dtype))
+    return input.mul_(mask) if inplace else input * mask
 
 
 def one_hot(target, num_classes=-1):

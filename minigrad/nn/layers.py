@@ -45,10 +45,17 @@ class Identity(Module):
 
 
 class ReLU(Module):
-    """max(x, 0)."""
+    """max(x, 0); written into x itself if `inplace`."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
 
     def forward(self, x):
-        return functional.relu(x)
+        return x.relu_() if self.inplace else functional.relu(x)
+
+    def extra_repr(self):
+        return "inplace=True" if self.inplace else ""
 
 
 class Sigmoid(Module):
@@ -103,12 +110,12 @@ class Flatten(Module):
 class Dropout(Module):
     """While training, zero each element with probability `p` and scale the others by 1 / (1 - p)."""
 
-    def __init__(self, p=0.5):
+    def __init__(self, p=0.5, inplace=False):
         super().__init__()
-        self.p = functional.probability(p, "Dropout")
+        self.p, self.inplace = functional.probability(p, "Dropout"), inplace
 
     def forward(self, x):
-        return functional.dropout(x, self.p, self.training)
+        return functional.dropout(x, self.p, self.training, self.inplace)
 
     def extra_repr(self):
-        return f"p={self.p}"
+        return f"p={self.p}, inplace={self.inplace}"

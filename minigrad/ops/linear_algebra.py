@@ -21,7 +21,7 @@ def _dot(x, y):
 
 
 # Two matrices.
-_product = primitive(_dot, "dot")
+_product = primitive(_dot, "matmul")
 _product.vjps(lambda grad, _out, _x, y: _product(grad, y.T), lambda grad, _out, x, _y: _product(x.T, grad))
 
 
@@ -100,6 +100,8 @@ def matmul(x, y):
         raise RuntimeError(f"matmul(): both arguments need one dtype, got {x.dtype} and {y.dtype}. Use .to(dtype)")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise RuntimeError(f"matmul(): inner sizes differ, got shapes {x.shape} and {y.shape}")
+    if x.ndim == y.ndim == 2:
+        return _product(x, y)
     left = reshape_to(x, shape=(1, -1)) if x.ndim == 1 else x
     right = reshape_to(y, shape=(-1, 1)) if y.ndim == 1 else y
     try:
