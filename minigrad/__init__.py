@@ -19,7 +19,7 @@ def show_config():
 
     import numpy as np
 
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     lines = {
         "minigrad": __version__,
         **kernels.config(),
@@ -27,4 +27,4 @@ def show_config():
         "NumPy": f"{np.__version__}, BLAS {blas.get('name')} {blas.get('version')}",
     }
     for name, value in lines.items():
-        print(f"{name:20} {', '.join(value) if isinstance(value, (list, tuple)) else value}")
+        print(f"{name:27} {', '.join(value) if isinstance(value, (list, tuple)) else value}")

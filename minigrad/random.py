@@ -4,7 +4,9 @@ import numpy as np
 
 
 class Generator:
-    """A stream of random numbers of its own.
+    """A stream of random numbers of its own: NumPy's PCG64 (O'Neill 2014), seeded by `seed` or at random.
+
+    Raises ValueError for a seed that is not a non-negative integer.
 
     Example:
         >>> import minigrad
@@ -25,13 +27,25 @@ class Generator:
         return self
 
     def initial_seed(self):
+        """The seed that the stream started from."""
         return self.seed
 
     def get_state(self):
-        """The state as a plain dictionary, for a checkpoint."""
+        """The state as a plain dictionary, for a checkpoint.
+
+        Example:
+            >>> import minigrad
+            >>> generator = minigrad.Generator(seed=1)
+            >>> state = generator.get_state()
+            >>> a = minigrad.rand(2, generator=generator)
+            >>> generator.set_state(state)
+            >>> bool((a == minigrad.rand(2, generator=generator)).all())
+            True
+        """
         return self.numpy.bit_generator.state
 
     def set_state(self, state):
+        """Go on from what `get_state` returned."""
         self.numpy.bit_generator.state = state
 
 
@@ -39,7 +53,17 @@ default_generator = Generator()
 
 
 def manual_seed(seed):
-    """Seed the random numbers of minigrad. Returns the default generator."""
+    """Seed the random numbers of minigrad. Returns the default generator.
+
+    Raises ValueError for a seed that is not a non-negative integer.
+
+    Example:
+        >>> import minigrad
+        >>> state = minigrad.random.default_generator.get_state()
+        >>> minigrad.manual_seed(7).initial_seed()
+        7
+        >>> minigrad.random.default_generator.set_state(state)  # as before this example
+    """
     return default_generator.manual_seed(seed)
 
 

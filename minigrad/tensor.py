@@ -47,17 +47,21 @@ class Tensor:
 
     @property
     def shape(self):
+        """The sizes of the axes, a tuple."""
         return self.array.shape
 
     @property
     def dtype(self):
+        """The NumPy dtype of the values."""
         return self.array.dtype
 
     @property
     def ndim(self):
+        """The number of axes."""
         return self.array.ndim
 
     def dim(self):
+        """The number of axes."""
         return self.array.ndim
 
     def size(self, dim=None):
@@ -65,12 +69,15 @@ class Tensor:
         return self.array.shape if dim is None else self.array.shape[dim]
 
     def numel(self):
+        """The number of elements."""
         return self.array.size
 
     def is_contiguous(self):
+        """Whether the memory is in C order without gaps."""
         return self.array.flags.c_contiguous
 
     def is_floating_point(self):
+        """Whether the dtype is float32 or float64."""
         return self.array.dtype.kind == "f"
 
     # What it holds
@@ -85,12 +92,13 @@ class Tensor:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self):
-        """The single value as a Python number."""
+        """The single value as a Python number. Raises RuntimeError unless there is exactly one."""
         if self.array.size != 1:
             raise RuntimeError(f"item(): a tensor of shape {self.shape} has {self.array.size} values, expected exactly one")
         return self.array.item()
 
     def tolist(self):
+        """The values as nested lists of Python numbers."""
         return self.array.tolist()
 
     def __float__(self):
@@ -167,6 +175,7 @@ class Tensor:
 
     @property
     def is_leaf(self):
+        """Whether no recorded call made this tensor."""
         node = current_node(self)
         return node is None or not node.parents
 
@@ -208,6 +217,13 @@ class Tensor:
 
         Raises RuntimeError when nothing requires grad, when `gradient` is missing or of another
         shape, when the graph was already used, or when a value it needs was changed in place.
+
+        Example:
+            >>> import minigrad
+            >>> x = minigrad.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).backward(minigrad.tensor([1.0, 10.0]))
+            >>> x.grad
+            tensor([ 2., 40.])
         """
         if isinstance(inputs, Tensor):
             inputs = (inputs,)
@@ -215,7 +231,13 @@ class Tensor:
         accumulate(run_backward([self], [gradient], retain_graph, create_graph, wanted))
 
     def detach(self):
-        """The same memory outside the graph."""
+        """The same memory outside the graph.
+
+        Example:
+            >>> import minigrad
+            >>> minigrad.ones(2, requires_grad=True).detach().requires_grad
+            False
+        """
         return wrap(self.array, None, self.cell)
 
     @property

@@ -19,6 +19,8 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
 def test_docstring_examples_print_what_they_say(name):
     """Every example in a docstring runs and prints what stands there."""
+    if name == "minigrad.kernels.native" and "native" not in minigrad.kernels.available():
+        pytest.skip("the C kernels are not built")
     results = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
     assert results.failed == 0
 

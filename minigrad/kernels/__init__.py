@@ -37,6 +37,13 @@ def _module(name):
 class use:
     """Choose the kernels, "numpy" or "native": for good as a call, for a while as a context manager.
 
+    The environment variable MINIGRAD_KERNELS makes the first choice; without it "native" is taken where
+    it is built.
+
+    Raises:
+        ValueError: for another name.
+        ImportError: for "native" where the C kernels are not built.
+
     Example:
         >>> with use("numpy"):
         ...     active_kernels()
@@ -62,7 +69,13 @@ def active_kernels():
 
 
 def available():
-    """The names that `use()` accepts here."""
+    """The names that `use()` accepts here.
+
+    Example:
+        >>> import minigrad
+        >>> "numpy" in minigrad.kernels.available()
+        True
+    """
     try:
         _module("native")
     except ImportError:
@@ -76,22 +89,38 @@ def instruction_sets():
 
 
 def set_instruction_set(name):
-    """Make the C kernels run on one of `instruction_sets()`; the results have the same bits on each."""
+    """Make the C kernels run on one of `instruction_sets()`; the results have the same bits on each.
+
+    The environment variable MINIGRAD_INSTRUCTION_SET makes the first choice; without it the last of
+    `instruction_sets()` is taken. Raises ValueError for another name, ImportError without C kernels.
+
+    Example:
+        >>> import minigrad
+        >>> if chosen := minigrad.kernels.config().get("instruction set"):
+        ...     minigrad.kernels.set_instruction_set("baseline")
+        ...     minigrad.kernels.set_instruction_set(chosen)
+    """
     _module("native").set_instruction_set(name)
 
 
 def config():
-    """What runs, as a dictionary: kernels, instruction set, compiler, threads."""
+    """What runs, as a dictionary: kernels, instruction set, compiler, threads.
+
+    Without C kernels only the entries "kernels", "kernels available" and "threads".
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.kernels.config()["threads"] == minigrad.get_num_threads()
+        True
+    """
     built = _module("native").config() if "native" in available() else {}
     return {"kernels": active_kernels(), "kernels available": available(), **built, "threads": get_num_threads()}
 
 
 def _was_built_pure():
-    """True of an installation that was asked to have no C kernels."""
-    try:
-        return "Root-Is-Purelib: true" in (metadata.distribution("minigrad").read_text("WHEEL") or "")
-    except metadata.PackageNotFoundError:
-        return False
+    """True of an installation that was asked to have no C kernels: its wheel holds nothing compiled."""
+    wheels = [found.read_text("WHEEL") or "" for found in metadata.distributions(name="minigrad")]
+    return any("Root-Is-Purelib: true" in wheel for wheel in wheels)
 
 
 def _use_first_choice():

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import checks
 from ._native import ffi, lib
+from .buffers import empty
 from .parallel import run
 from .table import Table
 
@@ -105,7 +106,7 @@ def _reduced(kernels, kernel, count, block, input, value_shape, arguments, reduc
     """Run a loss kernel over `count` elements or rows; (value, gradient, the kernel's code)."""
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = np.empty(input.shape, input.dtype)
+        gradient = empty(input.shape, input.dtype)
         slopes = from_buffer(kernels.array, gradient)
     if reduction == "none":
         value = np.empty(value_shape, input.dtype)

@@ -30,12 +30,26 @@ _threads = _first_number_of_threads()
 
 
 def get_num_threads():
-    """The number of threads that one large kernel call may use."""
+    """The number of threads that one large kernel call may use.
+
+    At first that of the environment variable MINIGRAD_NUM_THREADS, or of the CPUs this process may use.
+    """
     return _threads
 
 
 def set_num_threads(number):
-    """Set the number of threads for large kernel calls. The results have the same bits for any number."""
+    """Set the number of threads for large kernel calls. The results have the same bits for any number.
+
+    Raises ValueError unless it is an integer of at least 1.
+
+    Example:
+        >>> import minigrad
+        >>> before = minigrad.get_num_threads()
+        >>> minigrad.set_num_threads(2)
+        >>> minigrad.get_num_threads()
+        2
+        >>> minigrad.set_num_threads(before)
+    """
     global _threads
     _threads = _number_of_threads(number, "set_num_threads()")
     _forget_pool()

@@ -25,7 +25,26 @@ def probability(p, caller):
 
 
 def dropout(input, p=0.5, training=True, inplace=False, generator=None):
-    """Zero each element with probability `p` and scale the others by 1 / (1 - p) (Srivastava et al. 2014)."""
+    """Zero each element with probability `p` and scale the others by 1 / (1 - p).
+
+    The mean of each element stays as it is. Source: Srivastava et al. 2014.
+
+    Args:
+        input: a floating-point tensor of any shape; the result has its shape and dtype.
+        p: the probability of a zero, in [0, 1].
+        training: if False, `input` itself comes back.
+        inplace: write into `input`.
+        generator: a `minigrad.Generator` to draw from; by default that of `manual_seed`.
+
+    Raises:
+        ValueError: when `p` is not in [0, 1].
+
+    Example:
+        >>> import minigrad
+        >>> out = minigrad.nn.functional.dropout(minigrad.ones(100), p=0.5)
+        >>> sorted(set(out.tolist()))
+        [0.0, 2.0]
+    """
     probability(p, "dropout()")
     if not training or p == 0:
         return input
@@ -35,7 +54,24 @@ def dropout(input, p=0.5, training=True, inplace=False, generator=None):
 
 
 def one_hot(target, num_classes=-1):
-    """Rows of zeros with a 1 at each class; int64 in, int64 out, with one more axis."""
+    """Rows of zeros with a 1 at each class: result[..., c] = 1 where target = c.
+
+    Args:
+        target: integers of any shape.
+        num_classes: the size C of the new last axis; -1 means the largest class + 1.
+
+    Returns:
+        An int64 tensor of the target's shape and a last axis C.
+
+    Raises:
+        ValueError: when `target` is not of an integer dtype or holds a class outside 0 to C - 1.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.functional.one_hot(minigrad.tensor([0, 2]))
+        tensor([[1, 0, 0],
+                [0, 0, 1]])
+    """
     classes = int(target.array.max()) + 1 if num_classes == -1 else num_classes
     if target.dtype.kind not in "iu" or target.numel() and not 0 <= target.array.min() <= target.array.max() < classes:
         raise ValueError(f"one_hot(): target must hold integers from 0 to {classes - 1}")
@@ -56,10 +92,13 @@ def mse_loss(input, target, reduction="mean"):
     """Mean squared error, (input - target)^2.
 
     Args:
-        input, target: tensors of one shape and floating-point dtype.
-        reduction: "mean" over all elements, "sum" (the L2 loss), or "none".
+        input, target: tensors of one shape and dtype, float32 or float64.
+        reduction: "mean" over all elements (NaN over none), "sum" (the L2 loss), or "none", which
+            keeps the input's shape.
 
-    Raises ValueError when the shapes differ: nothing is broadcast.
+    Raises:
+        TypeError: for what is not a tensor, and when the dtypes differ or are not floating-point.
+        ValueError: when the shapes differ (nothing is broadcast), and for another reduction.
 
     Example:
         >>> import minigrad
@@ -71,13 +110,38 @@ def mse_loss(input, target, reduction="mean"):
 
 
 def l1_loss(input, target, reduction="mean"):
-    """Mean absolute error, |input - target|; its slope at 0 is 0. Shapes as in `mse_loss`."""
+    """Mean absolute error, |input - target|; its slope at 0 is 0.
+
+    Shapes, dtypes, reduction and errors are those of `mse_loss`.
+
+    Raises:
+        TypeError, ValueError: as in `mse_loss`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.functional.l1_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
+        tensor(1.)
+    """
     _require_tensors("l1_loss", input=input, target=target)
     return fused.l1_loss(input, target, reduction=reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
-    """With d = input - target: d^2 / (2 beta) where |d| < beta, else |d| - beta/2 (Girshick 2015, eq. 3)."""
+    """Squared error near 0 and absolute error beyond: d^2 / (2 beta) where |d| < beta, else |d| - beta/2.
+
+    Here d = input - target. With `beta` 0 it is `l1_loss`. Source: Girshick 2015, eq. 3, where beta is 1.
+    Shapes, dtypes and reduction are those of `mse_loss`.
+
+    Raises:
+        RuntimeError: when `beta` is negative.
+        TypeError, ValueError: as in `mse_loss`.
+
+    Example:
+        >>> import minigrad
+        >>> x, y = minigrad.tensor([0.5, 3.0]), minigrad.zeros(2)
+        >>> minigrad.nn.functional.smooth_l1_loss(x, y, reduction="none")  # 0.5^2 / 2 and 3 - 1/2
+        tensor([0.1250, 2.5000])
+    """
     _require_tensors("smooth_l1_loss", input=input, target=target)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss(): beta must be >= 0, got {beta}")
@@ -85,7 +149,21 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
-    """With d = input - target: d^2 / 2 where |d| < delta, else delta (|d| - delta/2) (Huber 1964)."""
+    """Squared error near 0 and linear beyond: d^2 / 2 where |d| < delta, else delta (|d| - delta/2).
+
+    Here d = input - target. It is delta times `smooth_l1_loss` with beta = delta. Source: Huber 1964.
+    Shapes, dtypes and reduction are those of `mse_loss`.
+
+    Raises:
+        RuntimeError: when `delta` is not positive.
+        TypeError, ValueError: as in `mse_loss`.
+
+    Example:
+        >>> import minigrad
+        >>> x, y = minigrad.tensor([1.0, 5.0]), minigrad.zeros(2)
+        >>> minigrad.nn.functional.huber_loss(x, y, reduction="none", delta=2.0)  # 1^2 / 2 and 2 (5 - 1)
+        tensor([0.5000, 8.0000])
+    """
     _require_tensors("huber_loss", input=input, target=target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss(): delta must be > 0, got {delta}")
@@ -106,11 +184,26 @@ def _spread(name, argument, weight, input):
 
 
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
-    """-(t log p + (1 - t) log(1 - p)) on probabilities p = input in [0, 1]; logarithms are cut off at -100.
+    """Log loss on probabilities p = input in [0, 1]: -(t log p + (1 - t) log(1 - p)) for t = target.
 
-    `weight` rescales each element and broadcasts. The slope is (p - t) / max(p (1 - p), 1e-12), as in
-    PyTorch. Raises RuntimeError for a probability outside [0, 1]. On logits,
-    `binary_cross_entropy_with_logits` is exact where a sigmoid would round to 0 or 1.
+    The logarithms are cut off at -100. The slope is (p - t) / max(p (1 - p), 1e-12). Both as in PyTorch.
+    On logits, `binary_cross_entropy_with_logits` is exact where a sigmoid would round to 0 or 1.
+
+    Args:
+        input, target: tensors of one shape and dtype, float32 or float64.
+        weight: one factor per element, of the same dtype; broadcasts to the input.
+        reduction: "mean" over all elements, not divided by the weights; "sum"; "none".
+
+    Raises:
+        RuntimeError: for an input outside [0, 1] or NaN.
+        TypeError: for what is not a tensor, and when the dtypes differ or are not floating-point.
+        ValueError: when the shapes do not fit, and for another reduction.
+
+    Example:
+        >>> import minigrad
+        >>> p, t = minigrad.tensor([0.5, 0.25]), minigrad.tensor([1.0, 0.0])
+        >>> minigrad.nn.functional.binary_cross_entropy(p, t, reduction="none")  # -log 0.5 and -log 0.75
+        tensor([0.6931, 0.2877])
     """
     name = "binary_cross_entropy"
     _require_tensors(name, input=input, target=target, weight=weight)
@@ -118,9 +211,25 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
-    """(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) on logits x = input: sigmoid and log loss in one.
+    """Sigmoid and log loss in one: (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)).
 
-    `pos_weight` scales the positive term, `weight` each element; both broadcast to the input.
+    Here x = input are logits, any real numbers, and t = target. Nothing overflows for large |x|.
+
+    Args:
+        input, target: tensors of one shape and dtype, float32 or float64.
+        weight: one factor per element, of the same dtype; broadcasts to the input.
+        reduction: "mean" over all elements, not divided by the weights; "sum"; "none".
+        pos_weight: a factor for the terms of t, such as one per class on the last axis; broadcasts.
+
+    Raises:
+        TypeError: for what is not a tensor, and when the dtypes differ or are not floating-point.
+        ValueError: when the shapes do not fit, and for another reduction.
+
+    Example:
+        >>> import minigrad
+        >>> x, t = minigrad.tensor([0.0, 200.0]), minigrad.tensor([1.0, 0.0])
+        >>> minigrad.nn.functional.binary_cross_entropy_with_logits(x, t, reduction="none")  # log 2 and 200
+        tensor([  0.6931, 200.0000])
     """
     name = "binary_cross_entropy_with_logits"
     _require_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
@@ -150,21 +259,28 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 
     Args:
         input: logits (C), (N, C) or (N, C, d1, ...); unbounded numbers, not probabilities.
-        target: int64 class indices, (), (N) or (N, d1, ...); or probabilities of the input's shape.
-        weight: one factor per class, (C).
+        target: int64 class indices, (), (N) or (N, d1, ...); or probabilities of the input's shape and dtype.
+        weight: one factor per class, (C), of the input's dtype.
         ignore_index: rows with this class as target add neither to the loss nor to the mean's divisor.
-        reduction: "mean" divides by the sum of the weights of the targets (by N for probabilities),
-            so with `weight` it is not the mean of "none"; "sum"; "none" gives the target's shape.
-        label_smoothing: e mixes the target with the uniform distribution: (1 - e) target + e / C.
+        reduction: "mean" divides by the sum of the weights of the targets (by N d1 ... for probabilities),
+            so with `weight` it is not the mean of "none", and NaN if all rows are ignored; "sum"; "none"
+            gives the shape of a target of indices.
+        label_smoothing: e mixes the target with the uniform distribution: (1 - e) target + e / C
+            (Szegedy et al. 2016, section 7).
 
     Raises:
         IndexError: for a target that is no class and not `ignore_index`.
-        ValueError: when the shapes do not fit.
+        TypeError: for what is not a tensor, and for dtypes other than these.
+        ValueError: when the shapes do not fit, and for another reduction.
+        RuntimeError: for `label_smoothing` outside [0, 1], and `ignore_index` >= 0 with probabilities.
 
     Example:
         >>> import minigrad
-        >>> minigrad.nn.functional.cross_entropy(minigrad.zeros(1, 4), minigrad.tensor([2]))  # log 4
+        >>> logits = minigrad.zeros(2, 4)
+        >>> minigrad.nn.functional.cross_entropy(logits, minigrad.tensor([2, 3]))  # log 4
         tensor(1.3863)
+        >>> minigrad.nn.functional.cross_entropy(logits, minigrad.tensor([2, -100]), reduction="none")
+        tensor([1.3863, 0.0000])
     """
     if not (isinstance(input, Tensor) and isinstance(target, Tensor)) or weight is not None:
         _require_tensors("cross_entropy", input=input, target=target, weight=weight)
@@ -188,14 +304,26 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     """The multiclass hinge loss: sum over j != y of max(0, margin - s_y + s_j)^p / C for scores s = input.
 
+    The sum over all other classes is that of Weston and Watkins 1999. The division by all C classes is
+    PyTorch's; multiply by C for the hinge loss of the textbooks.
+
     Args:
-        input: scores (N, C) or (C).
+        input: scores (N, C) or (C), float32 or float64.
         target: int64 classes (N) or ().
         p: 1 or 2.
         weight: one factor per class, (C), chosen by the target.
+        reduction: "mean" over the N rows, not divided by the weights; "sum"; "none" gives one per row.
 
-    The division by all C classes is PyTorch's; multiply by C for the hinge loss of the textbooks.
-    Raises IndexError for a target that is no class.
+    Raises:
+        IndexError: for a target that is no class.
+        TypeError: for what is not a tensor, and for dtypes other than these.
+        ValueError: when the shapes do not fit, for another `p`, and for another reduction.
+
+    Example:
+        >>> import minigrad
+        >>> scores = minigrad.tensor([[1.0, 0.5, 0.0]])
+        >>> minigrad.nn.functional.multi_margin_loss(scores, minigrad.tensor([0]))  # (0.5 + 0) / 3
+        tensor(0.1667)
     """
     _require_tensors("multi_margin_loss", input=input, target=target, weight=weight)
     if input.array.ndim == 1:

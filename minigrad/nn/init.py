@@ -15,14 +15,23 @@ def _fill(tensor, values):
 
 
 def constant_(tensor, val):
+    """Fill with the number `val`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.init.constant_(minigrad.zeros(2), 3)
+        tensor([3., 3.])
+    """
     return _fill(tensor, val)
 
 
 def zeros_(tensor):
+    """Fill with 0."""
     return _fill(tensor, 0)
 
 
 def ones_(tensor):
+    """Fill with 1."""
     return _fill(tensor, 1)
 
 
@@ -37,7 +46,17 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor by which a nonlinearity's inputs should be scaled up to keep their variance."""
+    """The factor by which a nonlinearity's inputs should be scaled up to keep their variance.
+
+    1 for "linear" and "sigmoid", 5/3 for "tanh", sqrt(2) for "relu", 3/4 for "selu", and
+    sqrt(2 / (1 + a^2)) for "leaky_relu", where `param` is its slope a (0.01 if left out). PyTorch's
+    numbers. Raises ValueError for another name.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.init.calculate_gain("relu")
+        1.4142135623730951
+    """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
@@ -47,7 +66,15 @@ def calculate_gain(nonlinearity, param=None):
 
 
 def fans(tensor):
-    """The number of inputs and outputs of a weight (out, in, ...)."""
+    """The number of inputs and outputs of a weight (out, in, ...): each times the sizes of the further axes.
+
+    Raises ValueError for fewer than two axes.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.init.fans(minigrad.zeros(5, 3, 2, 2))
+        (12, 20)
+    """
     if tensor.ndim < 2:
         raise ValueError(f"init: a weight of at least two axes is needed to count inputs and outputs, got shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])
@@ -55,7 +82,16 @@ def fans(tensor):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Uniform on [-a, a), a = gain sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010, eq. 16)."""
+    """Uniform on [-a, a), a = gain sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010, eq. 16).
+
+    Raises ValueError for fewer than two axes, as do the functions below.
+
+    Example:
+        >>> import minigrad
+        >>> weight = minigrad.nn.init.xavier_uniform_(minigrad.zeros(2, 4))  # a = sqrt(6 / 6)
+        >>> bool((weight.abs() <= 1).all())
+        True
+    """
     bound = gain * math.sqrt(6 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -72,11 +108,25 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Uniform with variance gain^2 / fan (He et al. 2015, eq. 10)."""
+    """Uniform on [-b, b), b = gain sqrt(3 / fan), so with variance gain^2 / fan (He et al. 2015, eq. 10).
+
+    Args:
+        a: the slope of the leaky ReLU; 0 gives the gain of a ReLU, sqrt(2).
+        mode: "fan_in" keeps the variance of the values, "fan_out" that of the gradients (eq. 14).
+        nonlinearity: a name for `calculate_gain`.
+
+    Raises ValueError for another mode or nonlinearity.
+
+    Example:
+        >>> import minigrad
+        >>> weight = minigrad.nn.init.kaiming_uniform_(minigrad.zeros(4, 6))  # b = sqrt(2) sqrt(3 / 6)
+        >>> bool((weight.abs() <= 1).all())
+        True
+    """
     bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Normal with variance gain^2 / fan (He et al. 2015, eq. 10)."""
+    """Normal with variance gain^2 / fan (He et al. 2015, eq. 10); arguments as in `kaiming_uniform_`."""
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)

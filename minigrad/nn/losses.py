@@ -5,7 +5,13 @@ from .module import Module
 
 
 class MSELoss(Module):
-    """Mean squared error: `functional.mse_loss`."""
+    """Mean squared error: `functional.mse_loss`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.MSELoss(reduction="sum")(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
+        tensor(4.)
+    """
 
     def __init__(self, reduction="mean"):
         super().__init__()
@@ -49,7 +55,7 @@ class HuberLoss(Module):
 
 
 class BCELoss(Module):
-    """Log loss on probabilities: `functional.binary_cross_entropy`."""
+    """Log loss on probabilities: `functional.binary_cross_entropy`. `weight` is a buffer."""
 
     def __init__(self, weight=None, reduction="mean"):
         super().__init__()
@@ -61,7 +67,14 @@ class BCELoss(Module):
 
 
 class BCEWithLogitsLoss(Module):
-    """Log loss on logits: `functional.binary_cross_entropy_with_logits`."""
+    """Log loss on logits: `functional.binary_cross_entropy_with_logits`. The weights are buffers.
+
+    Example:
+        >>> import minigrad
+        >>> loss = minigrad.nn.BCEWithLogitsLoss(pos_weight=minigrad.tensor(3.0))
+        >>> loss(minigrad.zeros(1), minigrad.ones(1))  # 3 log 2
+        tensor(2.0794)
+    """
 
     def __init__(self, weight=None, reduction="mean", pos_weight=None):
         super().__init__()
@@ -74,7 +87,14 @@ class BCEWithLogitsLoss(Module):
 
 
 class CrossEntropyLoss(Module):
-    """Softmax and log loss in one: `functional.cross_entropy`."""
+    """Softmax and log loss in one: `functional.cross_entropy`. `weight` is a buffer.
+
+    Example:
+        >>> import minigrad
+        >>> loss = minigrad.nn.CrossEntropyLoss(weight=minigrad.tensor([1.0, 3.0]))
+        >>> loss(minigrad.zeros(2, 2), minigrad.tensor([0, 1]))  # (1 log 2 + 3 log 2) / (1 + 3)
+        tensor(0.6931)
+    """
 
     def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
         super().__init__()
@@ -88,7 +108,7 @@ class CrossEntropyLoss(Module):
 
 
 class MultiMarginLoss(Module):
-    """The multiclass hinge loss: `functional.multi_margin_loss`."""
+    """The multiclass hinge loss: `functional.multi_margin_loss`. `weight` is a buffer."""
 
     def __init__(self, p=1, margin=1.0, weight=None, reduction="mean"):
         super().__init__()

@@ -12,7 +12,16 @@ Keys = namedtuple("Keys", "missing_keys unexpected_keys")
 
 
 class Parameter(Tensor):
-    """A tensor that a `Module` trains: it requires grad, and a module that holds it finds it."""
+    """A tensor that a `Module` trains: it requires grad, and a module that holds it finds it.
+
+    It shares the memory of `data`. Raises TypeError when `data` is not a tensor.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.nn.Parameter(minigrad.zeros(1))
+        Parameter containing:
+        tensor([0.], requires_grad=True)
+    """
 
     __slots__ = ()
 
@@ -49,6 +58,7 @@ class Module:
     buffer_names = saved_buffer_names = frozenset()
 
     def forward(self, *args, **named):
+        """Compute the result: each module defines its own, and calling the module calls it."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *args, **named):
@@ -57,24 +67,36 @@ class Module:
     # What it holds
 
     def register_parameter(self, name, parameter):
+        """Hold a parameter: the same as assigning the attribute."""
         setattr(self, name, parameter)
 
     def register_module(self, name, module):
+        """Hold a module: the same as assigning the attribute."""
         setattr(self, name, module)
 
     add_module = register_module
 
     def register_buffer(self, name, tensor, persistent=True):
-        """Hold a tensor that is not trained; `state_dict` includes it if `persistent`."""
+        """Hold a tensor that is not trained; `state_dict` includes it if `persistent`.
+
+        Example:
+            >>> import minigrad
+            >>> module = minigrad.nn.Module()
+            >>> module.register_buffer("mean", minigrad.zeros(2))
+            >>> [name for name, buffer in module.named_buffers()]
+            ['mean']
+        """
         setattr(self, name, tensor)
         self.buffer_names |= {name}
         saved = self.saved_buffer_names
         self.saved_buffer_names = saved | {name} if persistent else saved - {name}
 
     def named_children(self):
+        """The modules held directly, with their names."""
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def children(self):
+        """The modules held directly."""
         return (module for _, module in self.named_children())
 
     def named_modules(self, prefix="", seen=None, remove_duplicate=True):
@@ -87,6 +109,7 @@ class Module:
                 yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen, remove_duplicate)
 
     def modules(self):
+        """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self):
@@ -94,12 +117,15 @@ class Module:
         return _once(self._entries(lambda module, name, value: isinstance(value, Parameter)))
 
     def parameters(self):
+        """All parameters, each once: what an optimizer takes."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self):
+        """All buffers, each once, with dotted names."""
         return _once(self._entries(lambda module, name, value: name in module.buffer_names and value is not None))
 
     def buffers(self):
+        """All buffers, each once."""
         return (buffer for _, buffer in self.named_buffers())
 
     def _entries(self, wanted, remove_duplicate=True):
@@ -111,26 +137,28 @@ class Module:
     # What it does to all of it
 
     def apply(self, function):
-        """Call `function` on every module, this one last."""
+        """Call `function` on every module, this one last. Returns the module."""
         for module in self.children():
             module.apply(function)
         function(self)
         return self
 
     def train(self, mode=True):
-        """Switch to training, which matters to modules such as Dropout."""
+        """Switch this module and all below it to training, which matters to such as Dropout. Returns the module."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self):
-        """Switch to evaluation."""
+        """Switch to evaluation. Returns the module."""
         return self.train(False)
 
     def zero_grad(self, set_to_none=True):
+        """Forget the gradients of all parameters, or fill them with zeros."""
         clear_grads(self.parameters(), set_to_none)
 
     def requires_grad_(self, requires_grad=True):
+        """Train all parameters, or freeze them. Returns the module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -148,9 +176,11 @@ class Module:
         return self
 
     def float(self):
+        """Convert to float32, as `to` does."""
         return self.to(dtypes.float32)
 
     def double(self):
+        """Convert to float64, as `to` does."""
         return self.to(dtypes.float64)
 
     # Saving
@@ -159,6 +189,12 @@ class Module:
         """Names and values of all parameters and buffers; the tensors share the module's memory.
 
         What is shared within the module stands under each of its names.
+
+        Example:
+            >>> from minigrad import nn
+            >>> model = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+            >>> {name: value.shape for name, value in model.state_dict().items()}
+            {'0.weight': (1, 2), '0.bias': (1,)}
         """
 
         def is_kept(module, name, value):
@@ -172,6 +208,14 @@ class Module:
 
         The dtypes stay the module's. Raises RuntimeError, and changes nothing, when a shape differs,
         or, if `strict`, when names are missing or unknown. Returns (missing_keys, unexpected_keys).
+
+        Example:
+            >>> from minigrad import nn
+            >>> model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+            >>> other.load_state_dict(model.state_dict())
+            Keys(missing_keys=[], unexpected_keys=[])
+            >>> bool((other.weight == model.weight).all())
+            True
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
@@ -222,7 +266,16 @@ def _once(entries):
 
 
 class ModuleList(Module):
-    """A list of modules that a module may hold."""
+    """A list of modules that a module may hold; it is not called itself.
+
+    Raises TypeError for what is not a module.
+
+    Example:
+        >>> from minigrad import nn
+        >>> layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+        >>> len(layers), len(list(layers.parameters()))
+        (2, 4)
+    """
 
     def __init__(self, modules=()):
         super().__init__()
@@ -230,6 +283,7 @@ class ModuleList(Module):
             self.append(module)
 
     def append(self, module):
+        """Add a module at the end. Returns the list."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
         setattr(self, str(len(self)), module)
@@ -274,6 +328,7 @@ class Sequential(ModuleList):
         return type(self)(dict(named))
 
     def forward(self, x):
+        """Pass x through all modules in order."""
         for module in vars(self).values():
             if isinstance(module, Module):
                 x = module(x)

@@ -13,12 +13,32 @@ def _new(array, requires_grad):
 
 
 def tensor(data, dtype=None, requires_grad=False):
-    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor. Python floats become float32."""
+    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor. Python floats become float32.
+
+    Python integers become int64; arrays keep their dtype. Raises TypeError for what is not numbers or not
+    of a supported dtype, and RuntimeError for a gradient of integers.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1, 2], [3, 4]]).dtype, minigrad.tensor(0.5).dtype
+        (dtype('int64'), dtype('float32'))
+    """
     return Tensor(data, dtype, requires_grad)
 
 
 def from_numpy(array):
-    """A tensor around the memory of a NumPy array, without a copy."""
+    """A tensor around the memory of a NumPy array, without a copy.
+
+    Raises TypeError for what is not an array, or not of a supported dtype.
+
+    Example:
+        >>> import minigrad, numpy
+        >>> array = numpy.zeros(2)
+        >>> tensor = minigrad.from_numpy(array)
+        >>> array[0] = 1
+        >>> tensor
+        tensor([1., 0.], dtype=float64)
+    """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy(): expected a NumPy array, got {type(array).__name__}. Use tensor()")
     dtypes.check(array.dtype, "from_numpy()")
@@ -44,7 +64,15 @@ def _float(dtype, caller):
 
 
 def zeros(*size, dtype=None, requires_grad=False):
-    """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
+    """A tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default, as all functions below.
+
+    Raises ValueError for sizes that are not non-negative integers.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(2, dtype=minigrad.int64)
+        tensor([0, 0])
+    """
     return _new(np.zeros(_shape(size, "zeros"), _float(dtype, "zeros()")), requires_grad)
 
 
@@ -59,13 +87,25 @@ def empty(*size, dtype=None, requires_grad=False):
 
 
 def full(size, fill_value, dtype=None, requires_grad=False):
-    """A tensor of `size` filled with one number, whose dtype it takes."""
+    """A tensor of `size` filled with one number, whose dtype it takes.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.full((2,), 7)
+        tensor([7, 7])
+    """
     value = as_array(fill_value, dtype, "full")
     return _new(np.full(_shape((size,), "full"), value, value.dtype), requires_grad)
 
 
 def arange(start, end=None, step=1, dtype=None, requires_grad=False):
-    """start, start + step, ... below `end`; int64 for integers, float32 if any bound is a float."""
+    """start, start + step, ... below `end`; int64 for integers, float32 if any bound is a float.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.arange(3), minigrad.arange(0, 1, 0.25)
+        (tensor([0, 1, 2]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
+    """
     start, end = (0, start) if end is None else (start, end)
     if dtype is None:
         dtype = dtypes.default_float if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
@@ -73,29 +113,58 @@ def arange(start, end=None, step=1, dtype=None, requires_grad=False):
 
 
 def linspace(start, end, steps, dtype=None, requires_grad=False):
-    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    """`steps` evenly spaced numbers from `start` to `end`, both included.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.linspace(0, 1, 5)
+        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     return _new(np.linspace(start, end, steps, dtype=_float(dtype, "linspace()")), requires_grad)
 
 
 def eye(n, m=None, dtype=None, requires_grad=False):
-    """The identity matrix of `n` rows, or its first `m` columns."""
+    """The identity matrix of `n` rows, with `m` columns if given.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.eye(2, 3)
+        tensor([[1., 0., 0.],
+                [0., 1., 0.]])
+    """
     return _new(np.eye(n, m, dtype=_float(dtype, "eye()")), requires_grad)
 
 
 def rand(*size, dtype=None, requires_grad=False, generator=None):
-    """Uniform on [0, 1)."""
+    """Uniform on [0, 1), float32 or float64.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.rand(2, 3).shape
+        (2, 3)
+    """
     return _new(stream(generator).random(_shape(size, "rand"), _float(dtype, "rand()")), requires_grad)
 
 
 def randn(*size, dtype=None, requires_grad=False, generator=None):
-    """Normal with mean 0 and variance 1."""
+    """Normal with mean 0 and variance 1, float32 or float64."""
     return _new(stream(generator).standard_normal(_shape(size, "randn"), _float(dtype, "randn()")), requires_grad)
 
 
 def randint(low, high=None, size=None, *, dtype=None, generator=None):
-    """Integers from `low` (0 if left out) up to, not including, `high`: randint(high, size) or randint(low, high, size)."""
+    """Integers from `low` (0 if left out) up to, not including, `high`: randint(high, size) or randint(low, high, size).
+
+    int64 by default. Raises ValueError unless low < high.
+
+    Example:
+        >>> import minigrad
+        >>> sorted(set(minigrad.randint(1, 4, (100,)).tolist()))
+        [1, 2, 3]
+    """
     if size is None:
-        low, high, size = 0, low, high
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
     dtype = dtypes.int64 if dtype is None else dtypes.check(dtype, "randint()")
     if not low < high:
         raise ValueError(f"randint(): low {low} must be below high {high}")
@@ -103,12 +172,24 @@ def randint(low, high=None, size=None, *, dtype=None, generator=None):
 
 
 def randperm(n, *, generator=None):
-    """The integers 0 to n - 1 in random order."""
+    """The integers 0 to n - 1 in random order, int64.
+
+    Example:
+        >>> import minigrad
+        >>> sorted(minigrad.randperm(4).tolist())
+        [0, 1, 2, 3]
+    """
     return wrap(stream(generator).permutation(n).astype(dtypes.int64))
 
 
 def zeros_like(x, dtype=None, requires_grad=False):
-    """Zeros of the shape and dtype of `x`."""
+    """Zeros of the shape and dtype of `x`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros_like(minigrad.tensor([1, 2]))
+        tensor([0, 0])
+    """
     return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 

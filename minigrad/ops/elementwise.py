@@ -171,6 +171,12 @@ def where(condition, x, y):
 
     The gradient of the side not chosen is 0, whatever its value; but 0 times the infinite slope of
     what made it is NaN, so keep log(0) and sqrt(0) out of that side with a second `where`.
+
+    Example:
+        >>> import minigrad
+        >>> x = minigrad.tensor([-1.0, 2.0])
+        >>> minigrad.where(x > 0, x, 0.0)
+        tensor([0., 2.])
     """
     if isinstance(condition, Tensor):
         condition = condition.array.copy()  # it must still be the same in backward

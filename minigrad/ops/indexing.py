@@ -58,23 +58,51 @@ def _plain(index):
 
 
 def index(x, index):
-    """`x[index]` with integers, slices, None, `...`, and integer or boolean tensors, arrays and lists."""
+    """`x[index]` with integers, slices, None, `...`, and integer or boolean tensors, arrays and lists.
+
+    Integers, slices, None and `...` give a view, the others a copy. Raises IndexError out of range.
+
+    Example:
+        >>> import minigrad
+        >>> x = minigrad.arange(6).reshape(2, 3)
+        >>> x[:, 1], x[x > 2]
+        (tensor([1, 4]), tensor([3, 4, 5]))
+    """
     for step in selections(index):
         x = getitem(x, index=step)
     return x
 
 
 def gather(x, dim, index):
-    """Pick along `dim`: result[i, j] = x[index[i, j], j] for dim 0, and so on; `index` is int64."""
+    """Pick along `dim`: result[i, j] = x[index[i, j], j] for dim 0, and so on; `index` is int64.
+
+    `index` has as many axes as `x`; the result has its shape. Raises IndexError out of range.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.gather(minigrad.tensor([[1, 2], [3, 4]]), 1, minigrad.tensor([[0], [1]]))
+        tensor([[1],
+                [4]])
+    """
     axis = axis_of(dim, x.ndim, "gather")
     picks = np.array(index.array if isinstance(index, Tensor) else index)
+    if picks.ndim != x.ndim or picks.dtype.kind not in "iu":
+        raise RuntimeError(f"gather(): index must hold integers in {x.ndim} axes, got {picks.dtype} {picks.shape}")
     mesh = list(np.ogrid[tuple(slice(n) for n in picks.shape)])
     mesh[axis] = picks
     return getitem(x, index=(*mesh, Ellipsis))
 
 
 def argmax(x, dim=None, keepdim=False):
-    """The index of the largest element, of the flattened tensor or along `dim`; the first of equals."""
+    """The index of the largest element, of the flattened tensor or along `dim`; the first of equals.
+
+    Raises IndexError for an empty tensor or axis.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.argmax(minigrad.tensor([[1, 3], [5, 2]]), dim=1)
+        tensor([1, 0])
+    """
     return _arg(np.argmax, x, dim, keepdim)
 
 

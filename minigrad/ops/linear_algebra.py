@@ -8,21 +8,18 @@ from ..primitive import primitive
 from ..tensor import Tensor
 from .shaping import expand_to, reshape_to
 
-# At least two axes on both sides; the ones before them broadcast.
-_matmul = primitive(np.matmul, "matmul")
-_matmul.vjps(lambda grad, _out, _x, y: grad @ y.mT, lambda grad, _out, x, _y: x.mT @ grad)
-
 SMALL = 1 << 14  # elements
 
 
-def _dot(x, y):
+def _product(x, y):
     # ndarray.dot has half the overhead of np.matmul, which small networks notice, but clears its result first.
-    return x.dot(y) if x.size < SMALL and y.size < SMALL else np.matmul(x, y)
+    small = x.ndim == y.ndim == 2 and x.size < SMALL and y.size < SMALL
+    return x.dot(y) if small else np.matmul(x, y)
 
 
-# Two matrices.
-_product = primitive(_dot, "matmul")
-_product.vjps(lambda grad, _out, _x, y: _product(grad, y.T), lambda grad, _out, x, _y: _product(x.T, grad))
+# At least two axes on both sides; the ones before them broadcast.
+_matmul = primitive(_product, "matmul")
+_matmul.vjps(lambda grad, _out, _x, y: grad @ y.mT, lambda grad, _out, x, _y: x.mT @ grad)
 
 
 @lru_cache(maxsize=64)
@@ -36,7 +33,7 @@ _sum_rows.vjps(lambda grad, _out, _x: expand_to(grad, shape=_x.shape))
 
 
 def _affine(x, weight, bias=None):
-    out = _dot(x, weight.T)
+    out = _product(x, weight.T)
     if bias is not None:
         out += bias
     return out
@@ -45,14 +42,16 @@ def _affine(x, weight, bias=None):
 # For a matrix x of rows.
 affine = primitive(_affine, "linear")
 affine.vjps(
-    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
-    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
+    lambda grad, _out, _x, weight, *_bias: grad @ weight,
+    lambda grad, _out, x, _weight, *_bias: grad.T @ x,
     lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
 )
 
 
 def linear(input, weight, bias=None):
     """input weight^T + bias, for input (..., in), weight (out, in) and bias (out) of one dtype.
+
+    The result is (..., out). Raises RuntimeError when shapes or dtypes do not fit.
 
     Example:
         >>> import minigrad
@@ -85,6 +84,7 @@ def matmul(x, y):
     """The matrix product `x @ y`; vectors count as a row on the left and a column on the right.
 
     Shapes (..., n, k) @ (..., k, m) give (..., n, m), leading axes broadcast. Both need one dtype.
+    Raises RuntimeError when shapes or dtypes do not fit, TypeError for what is no tensor or array.
 
     Example:
         >>> import minigrad
@@ -100,8 +100,6 @@ def matmul(x, y):
         raise RuntimeError(f"matmul(): both arguments need one dtype, got {x.dtype} and {y.dtype}. Use .to(dtype)")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise RuntimeError(f"matmul(): inner sizes differ, got shapes {x.shape} and {y.shape}")
-    if x.ndim == y.ndim == 2:
-        return _product(x, y)
     left = reshape_to(x, shape=(1, -1)) if x.ndim == 1 else x
     right = reshape_to(y, shape=(-1, 1)) if y.ndim == 1 else y
     try:
@@ -115,29 +113,44 @@ def matmul(x, y):
 
 
 def _of_rank(caller, x, x_ndim, y, y_ndim):
+    if not all(isinstance(value, (Tensor, np.ndarray)) for value in (x, y)):
+        raise TypeError(f"{caller}(): expected tensors, got {type(x).__name__} and {type(y).__name__}")
     if x.ndim != x_ndim or y.ndim != y_ndim:
         raise RuntimeError(f"{caller}(): expected {x_ndim} and {y_ndim} axes, got shapes {x.shape} and {y.shape}")
 
 
 def mm(x, y):
-    """The product of two matrices."""
+    """The product of two matrices, (n, k) and (k, m). Raises RuntimeError for other shapes."""
     _of_rank("mm", x, 2, y, 2)
     return matmul(x, y)
 
 
 def mv(x, y):
-    """The product of a matrix and a vector."""
+    """The product of a matrix (n, k) and a vector (k). Raises RuntimeError for other shapes."""
     _of_rank("mv", x, 2, y, 1)
     return matmul(x, y)
 
 
 def dot(x, y):
-    """The inner product of two vectors."""
+    """The inner product of two vectors: sum of x[i] y[i]. Raises RuntimeError for other shapes.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([1.0, 2.0]).dot(minigrad.tensor([3.0, 4.0]))
+        tensor(11.)
+    """
     _of_rank("dot", x, 1, y, 1)
     return matmul(x, y)
 
 
 def outer(x, y):
-    """The outer product of two vectors: result[i, j] = x[i] y[j]."""
+    """The outer product of two vectors: result[i, j] = x[i] y[j].
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.outer(minigrad.tensor([1.0, 2.0]), minigrad.tensor([3.0, 4.0]))
+        tensor([[3., 4.],
+                [6., 8.]])
+    """
     _of_rank("outer", x, 1, y, 1)
     return reshape_to(x, shape=(-1, 1)) * y

@@ -11,7 +11,8 @@ from functools import wraps
 import numpy as np
 
 from ..primitive import cast, primitive
-from .elementwise import exp, maximum, sqrt, where
+from ..tensor import Tensor
+from .elementwise import exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
 
@@ -123,13 +124,25 @@ def _floating(x, caller):
 
 @numpy_names
 def sum(x, dim=None, keepdim=False):
-    """The sum over `dim`, an integer, a tuple of them, or None for all. Integers and bools add up to int64."""
+    """The sum over `dim`, an integer, a tuple of them, or None for all. Integers and bools add up to int64.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1, 2], [3, 4]]).sum(dim=0)
+        tensor([4, 6])
+    """
     return sum_over(x, axis=axes(x, dim, "sum"), keepdims=keepdim)
 
 
 @numpy_names
 def mean(x, dim=None, keepdim=False):
-    """The mean over `dim`; NaN over nothing."""
+    """The mean over `dim`; NaN over nothing. Raises RuntimeError unless the dtype is floating-point.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1.0, 2.0], [3.0, 6.0]]).mean(dim=1)
+        tensor([1.5000, 4.5000])
+    """
     axis = axes(_floating(x, "mean"), dim, "mean")
     total = sum_over(x, axis=axis, keepdims=keepdim)
     count = math.prod(x.shape[i] for i in axis)
@@ -138,7 +151,15 @@ def mean(x, dim=None, keepdim=False):
 
 @numpy_names
 def var(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
-    """The variance: sum of (x - mean)^2 / (n - correction); `unbiased=False` means correction 0."""
+    """The variance: sum of (x - mean)^2 / (n - correction); `unbiased=False` means correction 0.
+
+    NaN where n <= correction. Raises RuntimeError unless the dtype is floating-point.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.var(minigrad.tensor([1.0, 2.0, 3.0, 4.0]))  # 5 / 3
+        tensor(1.6667)
+    """
     if isinstance(dim, bool):  # PyTorch also has var(unbiased)
         dim, unbiased = None, dim
     axis = axes(_floating(x, "var"), dim, "var")
@@ -152,7 +173,13 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 @numpy_names
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
-    """The standard deviation, the root of `var`; its gradient is 0 where it is 0."""
+    """The standard deviation, the root of `var`; its gradient is 0 where it is 0.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.std(minigrad.tensor([2.0, 4.0]), correction=0)
+        tensor(1.)
+    """
     variance = var(x, dim, unbiased, keepdim, correction=correction)
     zero = variance == 0
     return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
@@ -160,7 +187,15 @@ def std(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
 
 @numpy_names
 def amax(x, dim=None, keepdim=False):
-    """The largest elements over `dim`; equal ones share the gradient evenly."""
+    """The largest elements over `dim`; equal ones share the gradient evenly.
+
+    Raises RuntimeError where there is nothing to choose from.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1, 5], [7, 2]]).amax(dim=0)
+        tensor([7, 5])
+    """
     return amax_over(x, axis=_not_empty(x, axes(x, dim, "amax"), "amax"), keepdims=keepdim)
 
 
@@ -177,15 +212,30 @@ Extreme = namedtuple("Extreme", "values indices")
 def max(x, dim=None, keepdim=False):
     """The largest element; or (values, indices) along `dim`, where the element chosen gets the gradient.
 
-    A tensor as second argument gives the elementwise `maximum`.
+    Over all, equal ones share the gradient evenly. Raises RuntimeError or IndexError where there is
+    nothing to choose from. `max(x, y)` with a tensor y is `maximum`.
+
+    Example:
+        >>> import minigrad
+        >>> values, indices = minigrad.tensor([[1, 5], [7, 2]]).max(dim=1)
+        >>> values, indices
+        (tensor([5, 7]), tensor([1, 0]))
     """
-    return _extreme(x, dim, keepdim, amax, argmax)
+    return maximum(x, dim) if isinstance(dim, Tensor) else _extreme(x, dim, keepdim, amax, argmax)
 
 
 @numpy_names
 def min(x, dim=None, keepdim=False):
-    """The smallest element; or (values, indices) along `dim`, where the element chosen gets the gradient."""
-    return _extreme(x, dim, keepdim, amin, argmin)
+    """The smallest element; or (values, indices) along `dim`, where the element chosen gets the gradient.
+
+    Ties and errors as in `max`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1, 5], [7, 2]]).min(dim=1).indices
+        tensor([0, 1])
+    """
+    return minimum(x, dim) if isinstance(dim, Tensor) else _extreme(x, dim, keepdim, amin, argmin)
 
 
 def _extreme(x, dim, keepdim, over_all, arg):
@@ -201,7 +251,13 @@ def _extreme(x, dim, keepdim, over_all, arg):
 
 
 def all(x):
-    """Whether every element is true (not 0)."""
+    """Whether every element is true (not 0).
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.all(minigrad.tensor([1, 0]))
+        tensor(False)
+    """
     return x.__class__((x.array != 0).all())
 
 
@@ -212,17 +268,35 @@ def any(x):
 
 @numpy_names
 def logsumexp(x, dim, keepdim=False):
-    """log(sum(exp(x))) over `dim`, computed without overflow: max + log(sum(exp(x - max)))."""
+    """log(sum(exp(x))) over `dim`, computed without overflow: max + log(sum(exp(x - max))).
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.logsumexp(minigrad.tensor([1000.0, 1000.0]), dim=0)  # 1000 + log 2
+        tensor(1000.6932)
+    """
     return logsumexp_over(x, axis=axes(x, dim, "logsumexp"), keepdims=keepdim)
 
 
 @numpy_names
 def softmax(x, dim):
-    """exp(x) / sum(exp(x)) over `dim`: positive numbers that add up to 1."""
+    """exp(x) / sum(exp(x)) over `dim`: positive numbers that add up to 1.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.softmax(minigrad.tensor([1.0, 3.0]).log(), dim=0)
+        tensor([0.2500, 0.7500])
+    """
     return softmax_over(x, axis=axes(x, dim, "softmax"))
 
 
 @numpy_names
 def log_softmax(x, dim):
-    """x - logsumexp(x) over `dim`: the logarithm of `softmax`, exact where that would round to 0."""
+    """x - logsumexp(x) over `dim`: the logarithm of `softmax`, exact where that would round to 0.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.log_softmax(minigrad.tensor([0.0, 200.0]), dim=0)
+        tensor([-200.,    0.])
+    """
     return log_softmax_over(x, axis=axes(x, dim, "log_softmax"))

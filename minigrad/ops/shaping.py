@@ -29,7 +29,16 @@ def axis_of(dim, ndim, caller):
 
 
 def reshape(x, *shape):
-    """The same elements in another shape; one size may be -1. A view where the memory allows, else a copy."""
+    """The same elements in another shape; one size may be -1. A view where the memory allows, else a copy.
+
+    Raises RuntimeError when the number of elements does not fit.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.arange(6).reshape(2, -1)
+        tensor([[0, 1, 2],
+                [3, 4, 5]])
+    """
     shape = sizes(shape)
     try:
         return reshape_to(x, shape=shape)
@@ -46,7 +55,15 @@ def view(x, *shape):
 
 
 def flatten(x, start_dim=0, end_dim=-1):
-    """Join the axes from `start_dim` to `end_dim` into one."""
+    """Join the axes from `start_dim` to `end_dim` into one.
+
+    Raises IndexError for an axis out of range, RuntimeError when they come in the wrong order.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(2, 3, 4).flatten(1).shape
+        (2, 12)
+    """
     start, end = axis_of(start_dim, x.ndim, "flatten"), axis_of(end_dim, x.ndim, "flatten")
     if start > end:
         raise RuntimeError(f"flatten(): start_dim {start_dim} comes after end_dim {end_dim}")
@@ -55,7 +72,13 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 
 def permute(x, *dims):
-    """Reorder the axes."""
+    """Reorder the axes: a view whose axis i is axis dims[i] of `x`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(2, 3, 4).permute(2, 0, 1).shape
+        (4, 2, 3)
+    """
     dims = tuple(axis_of(dim, x.ndim, "permute") for dim in sizes(dims))
     if sorted(dims) != list(range(x.ndim)):
         raise RuntimeError(f"permute(): dims {dims} must name each of the {x.ndim} axes once")
@@ -63,7 +86,13 @@ def permute(x, *dims):
 
 
 def transpose(x, dim0, dim1):
-    """Swap two axes."""
+    """Swap two axes.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(2, 3, 4).transpose(0, 2).shape
+        (4, 3, 2)
+    """
     axes = list(range(x.ndim))
     first, second = axis_of(dim0, x.ndim, "transpose"), axis_of(dim1, x.ndim, "transpose")
     if axes:
@@ -79,7 +108,13 @@ def t(x):
 
 
 def movedim(x, source, destination):
-    """Move one axis to another place."""
+    """Move one axis to another place; the others keep their order.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(2, 3, 4).movedim(0, -1).shape
+        (3, 4, 2)
+    """
     source, destination = axis_of(source, x.ndim, "movedim"), axis_of(destination, x.ndim, "movedim")
     axes = [axis for axis in range(x.ndim) if axis != source]
     axes.insert(destination, source)
@@ -87,20 +122,41 @@ def movedim(x, source, destination):
 
 
 def squeeze(x, dim=None):
-    """Drop the axes of size 1: all of them, or those named if they have size 1."""
+    """Drop the axes of size 1: all of them, or those named if they have size 1.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(1, 3, 1).squeeze().shape
+        (3,)
+    """
     dims = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
     dropped = {axis_of(d, x.ndim, "squeeze") for d in dims}
     return reshape_to(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in dropped or n != 1))
 
 
 def unsqueeze(x, dim):
-    """Insert an axis of size 1."""
+    """Insert an axis of size 1.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.zeros(3).unsqueeze(0).shape
+        (1, 3)
+    """
     axis = axis_of(dim, x.ndim + 1, "unsqueeze")
     return reshape_to(x, shape=(*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def expand(x, *sizes_):
-    """Repeat axes of size 1 without copying; -1 keeps a size."""
+    """Repeat axes of size 1 without copying; -1 keeps a size, and new axes come in front.
+
+    The result is a view. Raises RuntimeError when the shapes do not fit.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1], [2]]).expand(-1, 3)
+        tensor([[1, 1, 1],
+                [2, 2, 2]])
+    """
     shape = sizes(sizes_)
     kept = (None,) * (len(shape) - x.ndim) + tuple(x.shape)
     target = tuple(old if size == -1 else size for size, old in zip(shape, kept))
@@ -122,7 +178,15 @@ _concatenate.vjp_each(_cat_part)
 
 
 def cat(tensors, dim=0):
-    """Join tensors along an existing axis."""
+    """Join tensors along an existing axis.
+
+    Raises RuntimeError when another axis differs in size, or for no tensors. Dtypes are promoted.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.cat([minigrad.tensor([1, 2]), minigrad.tensor([3])])
+        tensor([1, 2, 3])
+    """
     tensors = _joinable(tensors, "cat")
     axis = axis_of(dim, tensors[0].ndim, "cat")
     for i, tensor in enumerate(tensors):
@@ -134,7 +198,16 @@ def cat(tensors, dim=0):
 
 
 def stack(tensors, dim=0):
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis.
+
+    Raises RuntimeError when the shapes differ, or for no tensors. Dtypes are promoted.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.stack([minigrad.tensor([1, 2]), minigrad.tensor([3, 4])])
+        tensor([[1, 2],
+                [3, 4]])
+    """
     tensors = _joinable(tensors, "stack")
     for i, tensor in enumerate(tensors):
         if tensor.shape != tensors[0].shape:
@@ -154,10 +227,20 @@ def _without(shape, axis):
 
 
 def split(x, split_size, dim=0):
-    """Views of `x` along `dim`, each of `split_size`, the last perhaps smaller; or of the sizes in a list."""
+    """Views of `x` along `dim`, each of `split_size`, the last perhaps smaller; or of the sizes in a list.
+
+    Raises RuntimeError when listed sizes do not add up to the size of `dim`.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.arange(5).split(2)
+        (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     axis = axis_of(dim, x.ndim, "split")
     total = x.shape[axis]
     if isinstance(split_size, int):
+        if split_size < 1:
+            raise RuntimeError(f"split(): split_size must be at least 1, got {split_size}")
         split_size = [min(split_size, total - start) for start in range(0, total, split_size)]
     if sum(split_size) != total:
         raise RuntimeError(f"split(): sizes {list(split_size)} must add up to {total}, the size of dim {dim}")
@@ -166,6 +249,12 @@ def split(x, split_size, dim=0):
 
 
 def unbind(x, dim=0):
-    """The slices of `x` along `dim`, without that axis."""
+    """The slices of `x` along `dim`, without that axis.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([[1, 2], [3, 4]]).unbind()
+        (tensor([1, 2]), tensor([3, 4]))
+    """
     axis = axis_of(dim, x.ndim, "unbind")
     return tuple(x[(slice(None),) * axis + (i,)] for i in range(x.shape[axis]))

@@ -6,11 +6,24 @@ from .optimizer import Optimizer
 class Adagrad(Optimizer):
     """A learning rate per parameter, that shrinks with the sum of its squared gradients.
 
-        g <- grad + weight_decay p
+        g <- grad + weight_decay p              (grad negated first if `maximize`)
         s <- s + g^2                            (s starts at `initial_accumulator_value`)
         p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
 
+    t counts the steps from 1. Raises ValueError for a negative hyperparameter.
+
     This is the diagonal form. Reference: Duchi, Hazan and Singer 2011, section 1.1.
+
+    Example:
+        >>> import minigrad
+        >>> w = minigrad.tensor(4.0, requires_grad=True)
+        >>> optimizer = minigrad.optim.Adagrad([w], lr=1.0)
+        >>> for _ in range(2):
+        ...     optimizer.zero_grad()
+        ...     (3 * w).backward()
+        ...     optimizer.step()
+        >>> w  # 4 - 3 / sqrt(9) - 3 / sqrt(18)
+        tensor(2.2929, requires_grad=True)
     """
 
     def __init__(

@@ -6,16 +6,26 @@ from .optimizer import Optimizer
 class Adam(Optimizer):
     """Momentum and a learning rate per parameter, from running means of the gradient and its square.
 
-        g <- grad + weight_decay p
+        g <- grad + weight_decay p              (grad negated first if `maximize`)
         m <- beta1 m + (1 - beta1) g
         v <- beta2 v + (1 - beta2) g^2
         p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    With `amsgrad` the largest v so far takes the place of v in the last line. Weight decay is added
-    to the gradient; `AdamW` decouples it.
+    m and v start at 0; t counts the steps from 1. With `amsgrad` the largest v so far takes the place of
+    v in the last line. Weight decay is added to the gradient; `AdamW` decouples it.
+
+    Raises ValueError for a beta outside [0, 1), or a negative lr, eps or weight_decay.
 
     Reference: Kingma and Ba 2015, algorithm 1; Reddi, Kale and Kumar 2018, algorithm 2, with the
     maximum taken before the bias correction, as in PyTorch.
+
+    Example:
+        >>> import minigrad
+        >>> w = minigrad.tensor(4.0, requires_grad=True)
+        >>> (3 * w).backward()
+        >>> minigrad.optim.Adam([w], lr=0.1).step()  # the first step is lr times the sign of the gradient
+        >>> w
+        tensor(3.9000, requires_grad=True)
     """
 
     function = "adam"
@@ -52,8 +62,18 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: p <- (1 - lr weight_decay) p before the step, g is the bare gradient.
 
+    Arguments, state and errors are those of `Adam`; only the default of weight_decay differs.
+
     Reference: Loshchilov and Hutter 2019, algorithm 2, the decay multiplied by the learning rate as in
     PyTorch.
+
+    Example:
+        >>> import minigrad
+        >>> w = minigrad.tensor(4.0, requires_grad=True)
+        >>> (3 * w).backward()
+        >>> minigrad.optim.AdamW([w], lr=0.1, weight_decay=0.5).step()  # (1 - 0.05) 4 - 0.1
+        >>> w
+        tensor(3.7000, requires_grad=True)
     """
 
     function = "adamw"

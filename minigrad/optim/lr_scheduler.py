@@ -7,7 +7,16 @@ from .optimizer import Optimizer
 
 
 class LRScheduler:
-    """The base of the schedulers by epoch: a subclass gives the rates of the groups for `self.last_epoch`."""
+    """The base of the schedulers by epoch: a subclass gives the rates of the groups for `self.last_epoch`.
+
+    Args:
+        optimizer: its groups' "lr" is what changes; "initial_lr" keeps the rate of epoch 0.
+        last_epoch: the epoch to go on from; -1 starts anew.
+
+    Raises:
+        TypeError: for what is not an optimizer.
+        KeyError: when `last_epoch` is given and a group has no "initial_lr".
+    """
 
     not_saved = ("optimizer",)
 
@@ -25,6 +34,7 @@ class LRScheduler:
         self._advance()
 
     def get_lr(self):
+        """The rates of the epoch `self.last_epoch`, one per group: what a subclass defines."""
         raise NotImplementedError
 
     def get_last_lr(self):
@@ -61,7 +71,9 @@ class LRScheduler:
 
 
 class StepLR(LRScheduler):
-    """Multiply the rate by `gamma` every `step_size` epochs.
+    """Multiply the rate by `gamma` every `step_size` epochs: lr gamma^floor(epoch / step_size).
+
+    Raises ValueError when `step_size` is not a positive integer.
 
     Example:
         >>> import minigrad
@@ -86,7 +98,18 @@ class StepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Multiply the rate by `gamma` every epoch."""
+    """Multiply the rate by `gamma` every epoch: lr gamma^epoch.
+
+    Example:
+        >>> import minigrad
+        >>> optimizer = minigrad.optim.SGD([minigrad.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = minigrad.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        >>> for _ in range(3):
+        ...     optimizer.step()
+        ...     scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.125]
+    """
 
     def __init__(self, optimizer, gamma, last_epoch=-1):
         self.gamma = gamma
@@ -110,6 +133,19 @@ class ReduceLROnPlateau(LRScheduler):
 
     As in PyTorch, "rel" with a negative best accepts slightly worse values; use "abs" there. A metric
     of NaN is never better.
+
+    Raises:
+        TypeError: for what is not an optimizer.
+        ValueError: for a factor of 1 or more, an unknown mode, or a number of `min_lr` that does not fit.
+
+    Example:
+        >>> import minigrad
+        >>> optimizer = minigrad.optim.SGD([minigrad.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = minigrad.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        >>> for loss in (2.0, 1.0, 1.0, 1.0):  # the fourth is the second without improvement
+        ...     scheduler.step(loss)
+        >>> scheduler.get_last_lr()
+        [0.5]
     """
 
     def __init__(

@@ -68,8 +68,16 @@ class Optimizer:
         defaults: the hyperparameters by name.
 
     Raises:
-        ValueError: for an empty list of parameters, one given twice, or an impossible hyperparameter.
+        ValueError: for an empty list of parameters, one given twice, one that is not a leaf or not
+            floating-point, or an impossible hyperparameter.
         TypeError: for anything that is not a tensor.
+
+    Example:
+        >>> import minigrad
+        >>> w, b = minigrad.ones(2, requires_grad=True), minigrad.zeros(1, requires_grad=True)
+        >>> optimizer = minigrad.optim.SGD([{"params": [w]}, {"params": [b], "lr": 0.01}], lr=0.1)
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
     """
 
     def __init__(self, params, defaults):
@@ -90,7 +98,7 @@ class Optimizer:
         return type(self).__name__
 
     def add_param_group(self, group):
-        """Add parameters, with their own hyperparameters where the dictionary gives any."""
+        """Add parameters, with their own hyperparameters where the dictionary gives any; errors as above."""
         if not isinstance(group, dict):
             raise TypeError(f"{self._name}: a parameter group must be a dictionary, got {type(group).__name__}")
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
@@ -187,14 +195,33 @@ class Optimizer:
     # Saving
 
     def state_dict(self):
-        """Hyperparameters and state, parameters replaced by their numbers; for `minigrad.save`."""
+        """Hyperparameters and state, parameters replaced by their numbers; for `minigrad.save`.
+
+        Example:
+            >>> import minigrad
+            >>> w = minigrad.ones(1, requires_grad=True)
+            >>> w.sum().backward()
+            >>> optimizer = minigrad.optim.SGD([w], lr=0.5, momentum=0.9)
+            >>> optimizer.step()
+            >>> optimizer.state_dict()["state"]
+            {0: {'step': 1, 'momentum_buffer': tensor([1.])}}
+        """
         order = [parameter for group in self.param_groups for parameter in group["params"]]
         number = {parameter: i for i, parameter in enumerate(order)}
         groups = [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups]
         return {"state": {number[p]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state_dict):
-        """Take over what `state_dict` returned. Raises ValueError, changing nothing, when it does not fit."""
+        """Take over what `state_dict` returned. Raises ValueError, changing nothing, when it does not fit.
+
+        Example:
+            >>> import minigrad
+            >>> w = minigrad.ones(1, requires_grad=True)
+            >>> first, second = minigrad.optim.Adam([w], lr=0.5), minigrad.optim.Adam([w])
+            >>> second.load_state_dict(first.state_dict())
+            >>> second.param_groups[0]["lr"]
+            0.5
+        """
         groups = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if sizes != own:

@@ -6,14 +6,24 @@ from .optimizer import Optimizer
 class RMSprop(Optimizer):
     """Gradients divided by a running root mean square of themselves.
 
-        g <- grad + weight_decay p
+        g <- grad + weight_decay p              (grad negated first if `maximize`)
         v <- alpha v + (1 - alpha) g^2
         with `centered`:  a <- alpha a + (1 - alpha) g,  and v - a^2 in place of v below
         without momentum: p <- p - lr g / (sqrt(v) + eps)
         with momentum:    b <- momentum b + g / (sqrt(v) + eps),  p <- p - lr b
 
-    eps stands outside the root. Reference: Hinton, Srivastava and Swersky, lecture 6e, 2012; the
-    centred form: Graves 2013, eq. 38 to 41.
+    v, a and b start at 0; eps stands outside the root. Raises ValueError for a negative hyperparameter.
+
+    Reference: Hinton, Srivastava and Swersky, lecture 6e, 2012; the centred form: Graves 2013, eq. 38
+    to 41.
+
+    Example:
+        >>> import minigrad
+        >>> w = minigrad.tensor(4.0, requires_grad=True)
+        >>> (3 * w).backward()
+        >>> minigrad.optim.RMSprop([w], lr=0.1, alpha=0.75).step()  # 4 - 0.1 * 3 / sqrt(0.25 * 9)
+        >>> w
+        tensor(3.8000, requires_grad=True)
     """
 
     def __init__(

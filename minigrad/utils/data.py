@@ -7,7 +7,18 @@ from ..tensor import Tensor, wrap
 
 
 class Dataset:
-    """What a DataLoader draws from: define `__len__`, and `__getitem__` for one index or an array of them."""
+    """What a DataLoader draws from: define `__len__`, and `__getitem__` for one index or an array of them.
+
+    Example:
+        >>> import minigrad
+        >>> class Squares(minigrad.utils.data.Dataset):
+        ...     def __getitem__(self, index):
+        ...         return float(index * index)
+        ...     def __len__(self):
+        ...         return 4
+        >>> list(minigrad.utils.data.DataLoader(Squares(), batch_size=2))
+        [tensor([0., 1.]), tensor([4., 9.])]
+    """
 
     def __getitem__(self, index):
         raise NotImplementedError(f"{type(self).__name__} defines no __getitem__()")
@@ -94,7 +105,17 @@ class DataLoader:
 
 
 def collate(samples):
-    """Stack samples along a new first axis: tensors, arrays and numbers, or tuples and dictionaries of those."""
+    """Stack samples along a new first axis: tensors, arrays and numbers, or tuples and dictionaries of those.
+
+    Python floats become float32 tensors, integers int64, bools bool; arrays and NumPy numbers keep their
+    dtype. Tuples and lists give a list with one batch per place, dictionaries a dictionary. Other samples,
+    such as strings, stay a list. The batch is outside the graph. Raises ValueError when shapes differ.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.utils.data.collate([(1.0, 2), (3.0, 4)])
+        [tensor([1., 3.]), tensor([2, 4])]
+    """
     first = samples[0]
     if isinstance(first, dict):
         return {key: collate([sample[key] for sample in samples]) for key in first}
