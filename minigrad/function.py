@@ -89,14 +89,15 @@ class Function:
         if grad_mode.enabled and any(ctx.needs_input_grad):
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
             node = Node(Call(cls, outputs), parents, arrays, ctx, (), {})
-            ctx.node = weakref.ref(node)
+            ctx.node, arrays_seen = weakref.ref(node), list(arrays)
             for i, output in enumerate(outputs):
                 tracked = output.dtype.kind == "f" and id(output) not in ctx.non_differentiable
                 array, cell = output.array, output.cell
-                if any(isinstance(given, np.ndarray) and np.may_share_memory(array, given) for given in arrays):
+                if any(isinstance(given, np.ndarray) and np.may_share_memory(array, given) for given in arrays_seen):
                     array, cell = array.copy(), None  # the graph would not see a write to the one change the other
                 else:
                     ctx.results[id(array)] = i
+                    arrays_seen.append(array)
                 outputs[i] = wrap(array, result_node(i, node) if tracked else None, cell)
         return tuple(outputs) if several else outputs[0]
 
@@ -127,7 +128,7 @@ class Call:
         for i, (shape, dtype) in enumerate(self.templates):
             grad = parts.gradients.get(i)
             grad = np.zeros(shape, dtype) if grad is None else grad
-            upstream.append(grad if isinstance(grad, Tensor) else wrap(grad))
+            upstream.append(grad if isinstance(grad, Tensor) else wrap(read_only(grad)))
         returned = self.function.backward(ctx, *upstream)
         returned = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
         if len(returned) != len(inputs):
@@ -145,6 +146,13 @@ class Call:
                 )
         # A view, so that the walk does not take memory that the user may still hold for its own.
         return {i: grad if lifted or not isinstance(grad, Tensor) else grad.array.view() for i, grad in enumerate(returned)}
+
+
+def read_only(array):
+    """A view that refuses writes: the memory belongs to the walk, and others may be given it, too."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 class Result:

@@ -163,6 +163,7 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
     inputs and the result of a node as Tensors, the rules run on those and are recorded.
     """
     pending, queue, finished = {}, [], []
+    wanted = wanted if wanted is None else set(wanted)
     shared = []  # gradients that may have another holder, beside all that are views
     summed = set()  # nodes whose pending gradient is a sum, an array of the walk's own
     oldest = 0 if wanted is None else min(node.order for node in wanted)

@@ -33,7 +33,7 @@ class Tensor:
         tensor([2., 4., 6.])
     """
 
-    __slots__ = ("array", "node", "cell", "view_of", "__weakref__")
+    __slots__ = ("array", "node", "cell", "view_of", "leaf", "__weakref__")
     __array_ufunc__ = None  # ndarray + tensor asks Tensor.__radd__, instead of dropping the graph
 
     def __init__(self, data, dtype=None, requires_grad=False):
@@ -84,7 +84,7 @@ class Tensor:
 
     def numpy(self):
         """The values as the NumPy array itself, not a copy. Raises RuntimeError where a gradient is tracked."""
-        if self.requires_grad:
+        if self.requires_grad and grad_mode.enabled:
             raise RuntimeError("numpy(): the tensor requires grad, so its values would leave the graph. Use t.detach().numpy()")
         return self.array
 
@@ -162,16 +162,21 @@ class Tensor:
         """Ask for a gradient, or no longer; a leaf only. Returns the tensor itself."""
         if not self.is_leaf:
             raise RuntimeError("requires_grad_(): only leaf tensors can be changed. Use detach() to leave the graph")
-        if not requires_grad:
-            self.node = None
-        elif self.node is None:
-            if self.array.dtype.kind != "f":
-                raise RuntimeError(
-                    f"requires_grad: only floating-point tensors can require gradients, got {self.dtype}. "
-                    "Use .float() or a float dtype"
-                )
-            self.node = Leaf()
+        if self.array.dtype.kind != "f" and requires_grad:
+            raise RuntimeError(
+                f"requires_grad: only floating-point tensors can require gradients, got {self.dtype}. "
+                "Use .float() or a float dtype"
+            )
+        # A leaf keeps its node while it is frozen: a graph made before still leads there.
+        if requires_grad and self.node is None:
+            self.node, self.view_of = self.frozen_leaf or Leaf(), None
+        elif not requires_grad and self.node is not None:
+            self.leaf, self.node = self.node, None
         return self
+
+    @property
+    def frozen_leaf(self):
+        return getattr(self, "leaf", None)  # a slot that most tensors never fill
 
     @property
     def is_leaf(self):
@@ -187,18 +192,20 @@ class Tensor:
     @property
     def grad(self):
         """The gradient that `backward()` added up here, a Tensor or None."""
-        return None if self.node is None else self.node.grad
+        node = self.node or self.frozen_leaf
+        return None if node is None else node.grad
 
     @grad.setter
     def grad(self, grad):
+        node = self.node or self.frozen_leaf
         if grad is not None:
-            if self.node is None:
+            if node is None:
                 raise RuntimeError("grad: this tensor does not require grad, so it keeps none. Call requires_grad_() first")
             if not isinstance(grad, Tensor) or grad.shape != self.shape or grad.dtype != self.dtype:
                 got = f"{grad.dtype} of shape {grad.shape}" if isinstance(grad, Tensor) else type(grad).__name__
                 raise TypeError(f"grad: expected a tensor {self.dtype} of shape {self.shape}, got {got}")
-        if self.node is not None:
-            self.node.grad = grad
+        if node is not None:
+            node.grad = grad
 
     def retain_grad(self):
         """Keep the gradient of a tensor that is not a leaf, too."""
@@ -249,8 +256,12 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
+        if self.node is not None and value.dtype.kind != "f":
+            raise TypeError(f"data: a tensor that requires grad must stay floating-point, got {value.dtype}")
         touch(self.cell)
         self.array, self.cell, self.view_of = value.array, value.cell, None
+        if self.grad is not None and (self.grad.shape != self.shape or self.grad.dtype != self.dtype):
+            self.grad = None  # it no longer fits
 
     def __deepcopy__(self, memo):
         if not self.is_leaf:
@@ -265,11 +276,11 @@ def as_array(data, dtype, caller, copy=None):
     """`data` as an array of a supported dtype: of `dtype` if given, float32 for Python floats."""
     if isinstance(data, Tensor):
         data = data.array
-    array = np.asarray(data)
+    from_python = not isinstance(data, (np.ndarray, np.generic))
+    array = np.asarray(data, dtypes.check(dtype, caller) if from_python and dtype is not None else None)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{caller}(): expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     if dtype is None:
-        from_python = not isinstance(data, (np.ndarray, np.generic))
         dtype = dtypes.default_float if from_python and array.dtype == dtypes.float64 else array.dtype
     return np.array(array, dtype=dtypes.check(dtype, caller), copy=copy)
 
@@ -293,13 +304,21 @@ def rebuild(kind, array, requires_grad):
 def current_node(tensor):
     """The node of `tensor`; that of a view is made anew when its base was written to since."""
     view = tensor.view_of
-    if view is not None and view.base.node is not view.base_node:
+    if view is not None and view.base.node is not view.base_node and not isinstance(view.base.node, Leaf):
         again = view.base
         with graph.set_grad_enabled(True):  # it is in the graph, whoever asks
             for primitive, options in view.steps:
                 again = primitive(again, **options)
-        tensor.node, tensor.view_of = again.node, view._replace(base_node=view.base.node)
+        replace_node(tensor, again.node)
+        tensor.view_of = view._replace(base_node=view.base.node)
     return tensor.node
+
+
+def replace_node(tensor, node):
+    """Give `tensor` the node of its new value, which keeps the gradient if the old one did."""
+    old, tensor.node = tensor.node, node
+    if old is not None and node is not None and old.parents and old.keeps_grad:
+        node.keeps_grad, node.grad, old.keeps_grad = True, old.grad, False
 
 
 # Running backward
@@ -307,8 +326,10 @@ def current_node(tensor):
 
 @lru_cache(maxsize=16)
 def one(shape, dtype):
-    """The upstream gradient of a single value. The walk writes to no array that it was given."""
-    return np.ones(shape, dtype)
+    """The upstream gradient of a single value; read-only, as all backward passes share it."""
+    array = np.ones(shape, dtype)
+    array.flags.writeable = False
+    return array
 
 
 def run_backward(tensors, gradients, retain_graph=None, create_graph=False, wanted=None):

@@ -50,13 +50,14 @@ size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restr
         KERNEL(look_at_rows)(&found, gradient ? gradient + first * classes : NULL, logits + first * classes, rows, classes);
         for (size_t i = 0, row = first; i < rows; i++, row++) {
             REAL *const slopes = gradient ? gradient + row * classes : NULL;
+            const int64_t y = target[row];
             double loss = 0;
-            if (target[row] == ignore_index) {
+            if (y == ignore_index) {
                 if (slopes) memset(slopes, 0, classes * sizeof *slopes);
-            } else if (!KERNEL(is_class)(target[row], classes)) {
+            } else if (!KERNEL(is_class)(y, classes)) {
                 return row + 1;
             } else {
-                loss = KERNEL(cross_entropy_row)(slopes, logits + row * classes, (size_t)target[row],
+                loss = KERNEL(cross_entropy_row)(slopes, logits + row * classes, (size_t)y,
                                                  found.largest[i], found.sum[i], found.log_sum[i], weight,
                                                  total_weight, classes, label_smoothing, divisor);
             }

@@ -29,10 +29,11 @@ size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *r
                                  const int p, const double margin, const double divisor)
 {
     for (size_t row = begin; row < end; row++) {
-        if (!KERNEL(is_class)(target[row], classes)) return row + 1;
-        const double factor = (weight ? weight[target[row]] : 1) / (double)classes;
+        const int64_t y = target[row];
+        if (!KERNEL(is_class)(y, classes)) return row + 1;
+        const double factor = (weight ? weight[y] : 1) / (double)classes;
         const double loss = KERNEL(multi_margin_row)(gradient ? gradient + row * classes : NULL,
-                                                     scores + row * classes, (size_t)target[row], classes, p == 2,
+                                                     scores + row * classes, (size_t)y, classes, p == 2,
                                                      (REAL)margin, factor, divisor);
         KERNEL(record_row)(block_sums, values, row, loss);
     }

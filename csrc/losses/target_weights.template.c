@@ -3,7 +3,8 @@ void KERNEL(target_weights)(const size_t begin, const size_t end, double *restri
                             const int64_t ignore_index)
 {
     for (size_t row = begin; row < end; row++) {
-        const int counts = target[row] != ignore_index && KERNEL(is_class)(target[row], classes);
-        KERNEL(record_row)(block_sums, NULL, row, !counts ? 0 : weight ? weight[target[row]] : 1);
+        const int64_t y = target[row]; /* read once: another thread might write it in between */
+        const int counts = y != ignore_index && KERNEL(is_class)(y, classes);
+        KERNEL(record_row)(block_sums, NULL, row, !counts ? 0 : weight ? weight[y] : 1);
     }
 }

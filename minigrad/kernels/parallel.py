@@ -64,11 +64,12 @@ def run(kernel, count, block, work, *arguments):
     Returns:
         The smallest nonzero result of a slice, or 0.
     """
-    if work < SMALLEST_SPLIT or _threads == 1 or count <= block:
+    threads = _threads
+    if work < SMALLEST_SPLIT or threads == 1 or count <= block:
         return kernel(0, count, *arguments) or 0
 
     blocks = -(-count // block)
-    step = block * -(-blocks // (_threads * SLICES_PER_THREAD))
+    step = block * -(-blocks // (threads * SLICES_PER_THREAD))
     starts = deque(range(0, count, step))
     codes = []
 
@@ -80,7 +81,8 @@ def run(kernel, count, block, work, *arguments):
                 return
             codes.append(kernel(begin, min(begin + step, count), *arguments) or 0)
 
-    helpers = [_get_pool().submit(work_through_slices) for _ in range(_threads - 1)]
+    pool = _get_pool(threads)
+    helpers = [pool.submit(work_through_slices) for _ in range(threads - 1)]
     work_through_slices()
     for helper in helpers:
         if not helper.cancel():  # one that has not begun has nothing left to do
@@ -88,11 +90,12 @@ def run(kernel, count, block, work, *arguments):
     return min(filter(None, codes), default=0)
 
 
-def _get_pool():
+def _get_pool(threads):
     global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(_threads - 1, thread_name_prefix="minigrad")
-    return _pool
+    pool = _pool  # another thread may forget it at any time
+    if pool is None:
+        pool = _pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="minigrad")
+    return pool
 
 
 def _forget_pool():

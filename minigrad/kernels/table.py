@@ -15,7 +15,7 @@ class Table:
 
     Raises:
         TypeError: for another dtype, or for two dtypes.
-        ValueError: for an array that cannot be written in place.
+        ValueError: for an array that cannot be written in place, or that shares memory with another.
     """
 
     __slots__ = ("addresses", "arrays", "counts", "dtype", "matched", "shapes", "size")
@@ -33,3 +33,7 @@ class Table:
                 raise TypeError(f"{name}: array {position} is {array.dtype}, expected {self.dtype} as array 0 is")
             if array.flags.num & WRITABLE != WRITABLE:
                 raise ValueError(f"{name}: array {position} is not C-contiguous, aligned and writable")
+        starts = sorted((array.__array_interface__["data"][0], i) for i, array in enumerate(self.arrays) if array.size)
+        for (start, first), (after, second) in zip(starts, starts[1:]):
+            if start + self.arrays[first].nbytes > after:
+                raise ValueError(f"{name}: arrays {min(first, second)} and {max(first, second)} share memory")

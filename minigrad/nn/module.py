@@ -64,6 +64,14 @@ class Module:
     def __call__(self, *args, **named):
         return self.forward(*args, **named)
 
+    def __setattr__(self, name, value):
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a Parameter and would no longer be trained as {type(value).__name__}. "
+                f"Use Parameter(...), or change {name}.data"
+            )
+        super().__setattr__(name, value)
+
     # What it holds
 
     def register_parameter(self, name, parameter):

@@ -181,6 +181,8 @@ def where(condition, x, y):
     if isinstance(condition, Tensor):
         condition = condition.array.copy()  # it must still be the same in backward
         x = x if isinstance(x, Tensor) else wrap(as_array(x, None, "where"))
+    elif isinstance(x, Tensor) or isinstance(y, Tensor):
+        condition = np.array(condition)
     return _select(x, y, condition=condition)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..graph import grad_mode, touch
 from ..primitive import cast, primitive
-from ..tensor import current_node, wrap
+from ..tensor import current_node, replace_node, wrap
 from .elementwise import where
 from .indexing import getitem
 from .shaping import reshape_to
@@ -35,7 +35,7 @@ def write(tensor, primitive, *args, **options):
     if tensor.view_of is not None:
         record_write(tensor.view_of.base, after, tensor.view_of.steps)
     elif grad_mode.enabled:
-        tensor.node = after.node
+        replace_node(tensor, after.node)
     return tensor
 
 
@@ -74,7 +74,7 @@ def refuse(tensor, name):
 def record_write(base, value, steps):
     """Give `base`, into which `value` has been written at `steps`, a node that knows of both."""
     if grad_mode.enabled and (base.node is not None or value.requires_grad):
-        base.node = overwrite(wrap(base.array, base.node, base.cell), value, steps=steps).node
+        replace_node(base, overwrite(wrap(base.array, base.node, base.cell), value, steps=steps).node)
 
 
 def positions(x, steps):

@@ -1,5 +1,6 @@
 """Products of matrices and vectors."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -70,7 +71,7 @@ def linear(input, weight, bias=None):
             "linear(): expected tensors of one dtype, input (..., in), weight (out, in) and bias (out), got "
             + ", ".join(f"{name} {describe(value)}" for name, value in given.items())
         )
-    rows = input if x.ndim == 2 else reshape_to(input, shape=(-1, x.shape[-1]))
+    rows = input if x.ndim == 2 else reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
     out = affine(rows, weight) if b is None else affine(rows, weight, bias)
     return out if x.ndim == 2 else reshape_to(out, shape=(*x.shape[:-1], w.shape[0]))
 

@@ -119,13 +119,13 @@ def _class_weights(weight, target, kept):
 @fused
 def cross_entropy(input, target, weight, *, ignore_index, label_smoothing, reduction):
     target = _numbers(target)
-    kept = (target != ignore_index).astype(input.dtype)
-    target = np.where(target == ignore_index, 0, target)
+    counts = target != ignore_index
+    kept, target = counts.astype(input.dtype), np.where(counts, target, 0)
     logp = log_softmax(input, 1)
     row_weight = _class_weights(weight, target, kept)
-    loss = -getitem(logp, index=(np.arange(len(target)), target)) * row_weight
+    loss = where(counts, -getitem(logp, index=(np.arange(len(target)), target)), 0.0) * row_weight
     if label_smoothing:
-        smooth = -(logp if weight is None else logp * weight).sum(1) * kept
+        smooth = where(counts, -(logp if weight is None else logp * weight).sum(1), 0.0)
         loss = (1.0 - label_smoothing) * loss + (label_smoothing / input.shape[1]) * smooth
     return _reduced(loss, reduction, row_weight.sum())
 

@@ -11,7 +11,7 @@ from functools import wraps
 import numpy as np
 
 from ..primitive import cast, primitive
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .elementwise import exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
@@ -101,9 +101,9 @@ def numpy_names(function):
 
 def axes(x, dim, caller):
     """`dim`, an integer, several, or None or () for all, as a tuple of non-negative axes."""
-    if dim is None or dim == ():
+    if dim is None or isinstance(dim, tuple) and not dim:
         return tuple(range(x.ndim))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = (dim,) if hasattr(dim, "__index__") else tuple(dim)
     found = tuple(axis_of(d, x.ndim, caller) for d in dims)
     if len(set(found)) != len(found):
         raise RuntimeError(f"{caller}(): dim {dims} names an axis twice")
@@ -258,12 +258,12 @@ def all(x):
         >>> minigrad.all(minigrad.tensor([1, 0]))
         tensor(False)
     """
-    return x.__class__((x.array != 0).all())
+    return wrap((x.array != 0).all())
 
 
 def any(x):
     """Whether some element is true (not 0)."""
-    return x.__class__((x.array != 0).any())
+    return wrap((x.array != 0).any())
 
 
 @numpy_names

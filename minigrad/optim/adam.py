@@ -40,6 +40,8 @@ class Adam(Optimizer):
 
     def check(self, group):
         self.require(group, lr=0, eps=0, weight_decay=0)
+        if len(group["betas"]) != 2:
+            raise ValueError(f"{self._name}: betas must be two numbers, got {group['betas']}")
         for i, beta in enumerate(group["betas"]):
             if not 0 <= beta < 1:
                 raise ValueError(f"{self._name}: betas[{i}] must be in [0, 1), got {beta}")

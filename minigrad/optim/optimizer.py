@@ -18,7 +18,7 @@ class Batch:
         self.parameters, self.states, self.names = parameters, states, names
         self.fresh, self.contiguous = fresh, contiguous
         self.arrays = [parameter.array for parameter in parameters]
-        self.kept = [state[name] for name in names for state in states]
+        self.kept = [state[name].array for name in names for state in states]
         collect = kernels.Table if contiguous else list
         columns = [collect([state[name].array for state in states]) for name in names]
         self.tables = collect(self.arrays), dict(zip(names, columns))
@@ -31,8 +31,13 @@ class Batch:
             if parameter.array is not array or node is None or node.grad is None:
                 return None
             found.append(node.grad.array)
-        unchanged = all(map(is_, self.kept, [state[name] for name in self.names for state in self.states]))
+        unchanged = all(map(is_, self.kept, [state[name].array for name in self.names for state in self.states]))
         return found if unchanged else None
+
+
+def is_idle(parameter):
+    """Whether a parameter is left alone: frozen, or without a gradient."""
+    return parameter.node is None or parameter.node.grad is None
 
 
 class Plan:
@@ -50,7 +55,7 @@ class Plan:
         if not all(map(is_, parameters, self.parameters)):
             return None
         for parameter in self.idle:
-            if parameter.grad is not None:
+            if not is_idle(parameter):
                 return None
         found = [None if batch.fresh else batch.gradients() for batch in self.batches]
         return None if None in found else found
@@ -152,30 +157,32 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self.steps += 1
+        due = []  # all is gathered before anything is changed
         for index, group in enumerate(self.param_groups):
             parameters, initial, plan = group["params"], self.initial_state(group), self._plans.get(index)
             gradients = None if plan is None else plan.gradients(parameters, initial)
             if gradients is None:
                 plan = self._plans[index] = self._make_plan(parameters, initial)
                 gradients = [batch.gradients() for batch in plan.batches]
-            for batch, found in zip(plan.batches, gradients):
-                self._update_batch(group, batch, found)
+            due += [(group, batch, found) for batch, found in zip(plan.batches, gradients)]
+        for group, batch, gradients in due:
+            self._update_batch(group, batch, gradients)
+        self.steps += 1
         return loss
 
     def _make_plan(self, parameters, initial):
         """Gather the parameters by what a kernel call must have in common, and make the state that is missing."""
         gathered, idle = {}, []
         for parameter in parameters:
-            if parameter.grad is None:
+            if is_idle(parameter):
                 idle.append(parameter)
                 continue
             state = self.state.setdefault(parameter, {"step": 0})
-            fresh = not initial.keys() <= state.keys()
+            fresh = state["step"] == 0 or not initial.keys() <= state.keys()
             for name, value in initial.items():
                 if name not in state:
                     state[name] = wrap(np.full(parameter.shape, value, parameter.dtype))
-            key = parameter.dtype, state["step"], fresh, parameter.is_contiguous()
+            key = parameter.dtype, state["step"], fresh, parameter.array.flags.carray
             gathered.setdefault(key, []).append((parameter, state))
         batches = [
             Batch([p for p, _ in members], [state for _, state in members], tuple(initial), fresh, contiguous)
@@ -222,10 +229,18 @@ class Optimizer:
             >>> second.param_groups[0]["lr"]
             0.5
         """
+        name = f"{self._name}.load_state_dict"
+        if not isinstance(state_dict, dict) or not {"state", "param_groups"} <= state_dict.keys():
+            raise ValueError(f"{name}: expected a dictionary with 'state' and 'param_groups', as state_dict() returns")
         groups = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
-            raise ValueError(f"{self._name}.load_state_dict: groups of {sizes} parameters, expected {own}")
+            raise ValueError(f"{name}: groups of {sizes} parameters, expected {own}")
+        for group, saved in zip(self.param_groups, groups):
+            unknown = saved.keys() - group.keys() - {"initial_lr"}
+            if unknown:
+                raise ValueError(f"{name}: {', '.join(sorted(unknown))} unknown here; was it saved by another optimizer?")
+            self.check({**group, **saved})
         parameters = [p for group in self.param_groups for p in group["params"]]
         numbers = [number for group in groups for number in group["params"]]
         loaded = {}
@@ -233,16 +248,16 @@ class Optimizer:
             saved = state_dict["state"].get(number, state_dict["state"].get(str(number)))
             if saved is None:
                 continue
-            loaded[parameter] = {}
-            for name, value in saved.items():
-                if isinstance(value, Tensor) and name != "step":
-                    if value.shape != parameter.shape:
-                        raise ValueError(
-                            f"{self._name}.load_state_dict: {name} of parameter {number} has shape {value.shape}, "
-                            f"expected {parameter.shape}"
-                        )
-                    value = wrap(np.array(value.array, dtype=parameter.dtype, order="C"))
-                loaded[parameter][name] = int(value) if name == "step" else value
+            kept = loaded[parameter] = {"step": int(saved.get("step", 0))}
+            for key, value in saved.items():
+                if key == "step":
+                    continue
+                array = value.array if isinstance(value, Tensor) else np.asarray(value)
+                if array.shape != parameter.shape:
+                    raise ValueError(
+                        f"{name}: {key} of parameter {number} has shape {array.shape}, expected {parameter.shape}"
+                    )
+                kept[key] = wrap(np.array(array, dtype=parameter.dtype, order="C"))
         self.state, self._plans = loaded, {}
         for group, saved in zip(self.param_groups, groups):
             group.update({name: value for name, value in saved.items() if name != "params"})
