@@ -48,8 +48,10 @@ def save(state, path):
         raise
 
 
-def load(path):
+def load(path, map_location=None, weights_only=True):
     """Read what `save` wrote. Nothing in the file is ever executed.
+
+    The other arguments are PyTorch's, without effect: all is on the CPU, and only data is ever read.
 
     Raises FileNotFoundError if there is no such file, and ValueError if it is truncated, damaged, or
     not written by `save`.

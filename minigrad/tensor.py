@@ -56,6 +56,11 @@ class Tensor:
         return self.array.dtype
 
     @property
+    def device(self):
+        """Always "cpu"."""
+        return "cpu"
+
+    @property
     def ndim(self):
         """The number of axes."""
         return self.array.ndim

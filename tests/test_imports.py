@@ -11,7 +11,7 @@ ROOT = Path(minigrad.__file__).parent
 
 # A module may import what stands on a lower floor, or within its own entry on its own floor.
 FLOORS = [
-    ("kernels", "graph", "dtypes", "random"),
+    ("kernels", "graph", "dtypes", "random", "cuda"),
     ("tensor",),
     ("primitive",),
     ("ops", "function", "gradcheck"),

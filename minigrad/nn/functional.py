@@ -12,7 +12,7 @@ from ..tensor import Tensor, wrap
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "flatten", "huber_loss",
-    "l1_loss", "linear", "log_softmax", "mse_loss", "multi_margin_loss", "one_hot", "relu", "sigmoid",
+    "l1_loss", "linear", "log_softmax", "mse_loss", "multi_margin_loss", "nll_loss", "one_hot", "relu", "sigmoid",
     "smooth_l1_loss", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
@@ -249,7 +249,7 @@ def _rows(name, input, target):
         raise ValueError(f"{name}(): target has shape {target.shape}, expected {expected} for input {input.shape}")
 
     def flat(x):
-        return x.unsqueeze(0) if x.ndim == 1 else movedim(x, 1, -1).reshape(-1, x.shape[1])
+        return x if x.ndim == 2 else x.unsqueeze(0) if x.ndim == 1 else movedim(x, 1, -1).reshape(-1, x.shape[1])
 
     return flat(input), flat(target) if per_class else target.reshape(-1), leading
 
@@ -291,6 +291,11 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         loss = cross_entropy(rows, row_target, weight, ignore_index, reduction, label_smoothing)
         return loss.reshape(leading) if reduction == "none" else loss
     if target.array.dtype.kind == "f":
+        if target.array.shape != input.array.shape:
+            raise ValueError(
+                f"cross_entropy(): target is {target.dtype} of shape {target.shape}. Class indices must be int64, use "
+                f".long(); probabilities must have the input's shape {input.shape}"
+            )
         if ignore_index >= 0:
             raise RuntimeError(f"cross_entropy(): ignore_index needs class indices as target, got {ignore_index} for probabilities")
         return fused.cross_entropy_probabilities(
@@ -299,6 +304,31 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     return fused.cross_entropy(
         input, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
     )
+
+
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    """-input[target] on log-probabilities: what `cross_entropy` does after `log_softmax`, without a kernel.
+
+    Arguments and errors as of `cross_entropy` with class indices.
+
+    Example:
+        >>> import minigrad
+        >>> log_p = minigrad.tensor([[0.5, 0.5], [0.25, 0.75]]).log()
+        >>> minigrad.nn.functional.nll_loss(log_p, minigrad.tensor([0, 0]), reduction="none")
+        tensor([0.6931, 1.3863])
+    """
+    _require_tensors("nll_loss", input=input, target=target, weight=weight)
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"nll_loss(): reduction is {reduction!r}, expected 'mean', 'sum' or 'none'")
+    if target.dtype != np.int64:
+        raise TypeError(f"nll_loss(): target is {target.dtype}, expected int64. Use .long()")
+    rows, row_target, leading = _rows("nll_loss", input, target)
+    classes, wanted = rows.shape[1], row_target.array
+    wrong = np.flatnonzero((wanted != ignore_index) & ((wanted < 0) | (wanted >= classes)))
+    if len(wrong):
+        raise IndexError(f"nll_loss(): target[{wrong[0]}] is {wanted[wrong[0]]}, expected a class from 0 to {classes - 1}")
+    loss = fused.negative_log_likelihood(rows, wanted, weight, ignore_index, reduction)
+    return loss.reshape(leading) if reduction == "none" else loss
 
 
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):

@@ -1,6 +1,7 @@
 """Layers: linear maps, activations, Flatten and Dropout."""
 
 import math
+from operator import index
 
 from ..ops.creation import zeros
 from . import functional, init
@@ -31,9 +32,9 @@ class Linear(Module):
     def __init__(self, in_features, out_features, bias=True, dtype=None):
         super().__init__()
         for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(size, int) or size < 0:
+            if not hasattr(size, "__index__") or size < 0:
                 raise ValueError(f"Linear: {name} must be a non-negative integer, got {size!r}")
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features, self.out_features = in_features, out_features = index(in_features), index(out_features)
         self.weight = Parameter(zeros(out_features, in_features, dtype=dtype))
         self.bias = Parameter(zeros(out_features, dtype=dtype)) if bias else None
         self.reset_parameters()

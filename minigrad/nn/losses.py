@@ -107,6 +107,18 @@ class CrossEntropyLoss(Module):
         )
 
 
+class NLLLoss(Module):
+    """The loss on log-probabilities, after `LogSoftmax`: `functional.nll_loss`. `weight` is a buffer."""
+
+    def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.reduction = ignore_index, reduction
+
+    def forward(self, input, target):
+        return functional.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+
+
 class MultiMarginLoss(Module):
     """The multiclass hinge loss: `functional.multi_margin_loss`. `weight` is a buffer."""
 

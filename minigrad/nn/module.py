@@ -171,8 +171,9 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self, target):
+    def to(self, target="cpu", *, dtype=None, device="cpu"):
         """Convert all floating-point parameters and buffers to a dtype; "cpu" changes nothing."""
+        target = target if dtype is None else dtype
         if target != "cpu":
             dtype = dtypes.check(target, "to()")
             for tensor in (*self.parameters(), *self.buffers()):
@@ -181,6 +182,10 @@ class Module:
                     tensor.data = tensor.detach().to(dtype)
                     if grad is not None:
                         tensor.grad = grad.detach().to(dtype)
+        return self
+
+    def cpu(self):
+        """The module itself: the CPU is where it is."""
         return self
 
     def float(self):
@@ -287,14 +292,19 @@ class ModuleList(Module):
 
     def __init__(self, modules=()):
         super().__init__()
-        for module in modules:
-            self.append(module)
+        self.extend(modules)
 
     def append(self, module):
         """Add a module at the end. Returns the list."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
         setattr(self, str(len(self)), module)
+        return self
+
+    def extend(self, modules):
+        """Add several modules at the end. Returns the list."""
+        for module in modules:
+            self.append(module)
         return self
 
     def __len__(self):

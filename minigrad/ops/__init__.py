@@ -12,7 +12,7 @@ from .elementwise import (
 from .indexing import argmax, argmin, gather
 from .linear_algebra import dot, matmul, mm, mv, outer
 from .reductions import (
-    all, amax, amin, any, log_softmax, logsumexp, max, mean, min, softmax, std, sum, var,
+    all, amax, amin, any, log_softmax, logsumexp, max, mean, min, norm, softmax, std, sum, var,
 )  # fmt: skip
 from .shaping import (
     cat, expand, flatten, movedim, permute, reshape, split, squeeze, stack, t, transpose, unbind, unsqueeze,

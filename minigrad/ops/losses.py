@@ -111,19 +111,25 @@ def _numbers(x):
     return x.array if isinstance(x, Tensor) else x
 
 
-def _class_weights(weight, target, kept):
-    """The weight of each row: that of its class, 0 where it is ignored."""
-    return kept if weight is None else getitem(weight, index=(target,)) * kept
+def _of_targets(logp, target, weight, ignore_index):
+    """Of each row: -logp[target] times the weight of that class, the weight, and whether it counts."""
+    counts = target != ignore_index
+    kept, target = counts.astype(logp.dtype), np.where(counts, target, 0)
+    row_weight = kept if weight is None else getitem(weight, index=(target,)) * kept
+    return where(counts, -getitem(logp, index=(np.arange(len(target)), target)), 0.0) * row_weight, row_weight, counts
+
+
+def negative_log_likelihood(logp, target, weight, ignore_index, reduction):
+    """The loss on log-probabilities, without a kernel."""
+    loss, row_weight, _ = _of_targets(logp, target, weight, ignore_index)
+    with np.errstate(all="ignore"):
+        return _reduced(loss, reduction, row_weight.sum())
 
 
 @fused
 def cross_entropy(input, target, weight, *, ignore_index, label_smoothing, reduction):
-    target = _numbers(target)
-    counts = target != ignore_index
-    kept, target = counts.astype(input.dtype), np.where(counts, target, 0)
     logp = log_softmax(input, 1)
-    row_weight = _class_weights(weight, target, kept)
-    loss = where(counts, -getitem(logp, index=(np.arange(len(target)), target)), 0.0) * row_weight
+    loss, row_weight, counts = _of_targets(logp, _numbers(target), weight, ignore_index)
     if label_smoothing:
         smooth = where(counts, -(logp if weight is None else logp * weight).sum(1), 0.0)
         loss = (1.0 - label_smoothing) * loss + (label_smoothing / input.shape[1]) * smooth

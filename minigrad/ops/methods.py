@@ -23,7 +23,7 @@ ELEMENTWISE = (
 METHODS = {
     elementwise: ELEMENTWISE,
     reductions: (
-        "sum", "mean", "var", "std", "max", "min", "amax", "amin", "all", "any", "logsumexp", "softmax", "log_softmax",
+        "sum", "mean", "var", "std", "norm", "max", "min", "amax", "amin", "all", "any", "logsumexp", "softmax", "log_softmax",
     ),
     shaping: (
         "reshape", "view", "flatten", "permute", "transpose", "t", "movedim", "squeeze", "unsqueeze", "expand",
@@ -122,12 +122,22 @@ def _to(self, *targets, dtype=None, device=None):
     return self
 
 
+def _like(function):
+    def shaped(self, other):
+        return function(self, other.shape)
+
+    shaped.__doc__ = f"`{function.__name__}` to the shape of another tensor."
+    return shaped
+
+
 def _contiguous(self):
     """The tensor itself if its memory is in C order, else a copy."""
     return self if self.is_contiguous() else copy(self)
 
 
 Tensor.to, Tensor.contiguous = _to, _contiguous
+Tensor.view_as, Tensor.reshape_as, Tensor.expand_as = map(_like, (shaping.view, shaping.reshape, shaping.expand))
+Tensor.square = lambda self: self * self
 Tensor.cpu = lambda self: self
 Tensor.float = lambda self: self.to(dtypes.float32)
 Tensor.double = lambda self: self.to(dtypes.float64)

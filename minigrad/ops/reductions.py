@@ -12,7 +12,7 @@ import numpy as np
 
 from ..primitive import cast, primitive
 from ..tensor import Tensor, wrap
-from .elementwise import exp, maximum, minimum, sqrt, where
+from .elementwise import abs, exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
 
@@ -183,6 +183,25 @@ def std(x, dim=None, unbiased=None, keepdim=False, *, correction=1):
     variance = var(x, dim, unbiased, keepdim, correction=correction)
     zero = variance == 0
     return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
+
+
+@numpy_names
+def norm(x, p=2, dim=None, keepdim=False):
+    """The p-norm over `dim`, (sum |x|^p)^(1/p), or the largest |x| for p = inf; its gradient is 0 where it is 0.
+
+    Example:
+        >>> import minigrad
+        >>> minigrad.tensor([3.0, 4.0]).norm()
+        tensor(5.)
+    """
+    size = abs(_floating(x, "norm"))
+    if p == math.inf:
+        return amax(size, dim, keepdim)
+    total = sum(size if p == 1 else size * size if p == 2 else size**p, dim, keepdim)
+    if p == 1:
+        return total
+    zero = total == 0
+    return where(zero, 0.0, where(zero, 1.0, total) ** (1 / p))
 
 
 @numpy_names

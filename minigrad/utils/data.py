@@ -7,7 +7,7 @@ from ..tensor import Tensor, wrap
 
 
 class Dataset:
-    """What a DataLoader draws from: define `__len__`, and `__getitem__` for one index or an array of them.
+    """What a DataLoader draws from: define `__len__`, and `__getitem__` for one index.
 
     Example:
         >>> import minigrad
@@ -56,6 +56,37 @@ class TensorDataset(Dataset):
         return len(self.tensors[0])
 
 
+class Subset(Dataset):
+    """The samples of a dataset at some indices."""
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, np.asarray(indices, np.int64)
+
+    def __getitem__(self, index):
+        return self.dataset[self.indices[index]]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+def random_split(dataset, lengths, generator=None):
+    """Split a dataset at random into parts of the given lengths.
+
+    Raises ValueError unless the lengths add up to that of the dataset.
+
+    Example:
+        >>> import minigrad
+        >>> data = minigrad.utils.data.TensorDataset(minigrad.arange(10))
+        >>> [len(part) for part in minigrad.utils.data.random_split(data, [7, 3])]
+        [7, 3]
+    """
+    if sum(lengths) != len(dataset):
+        raise ValueError(f"random_split(): lengths {list(lengths)} must add up to {len(dataset)}, the length of the dataset")
+    order = (generator or default_generator).numpy.permutation(len(dataset))
+    ends = np.cumsum(lengths)
+    return [Subset(dataset, order[end - n : end]) for end, n in zip(ends, lengths)]
+
+
 class DataLoader:
     """Mini-batches of a dataset, in order or shuffled anew for each pass.
 
@@ -78,8 +109,11 @@ class DataLoader:
     """
 
     def __init__(
-        self, dataset, batch_size=1, shuffle=False, *, drop_last=False, generator=None, seed=None, collate_fn=None
-    ):
+        self, dataset, batch_size=1, shuffle=False, *, drop_last=False, generator=None, seed=None, collate_fn=None,
+        num_workers=0, pin_memory=False,
+    ):  # fmt: skip
+        if num_workers or pin_memory:
+            raise ValueError("DataLoader: num_workers must be 0 and pin_memory False; batches are made in this process")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be a positive integer, got {batch_size!r}")
         if generator is not None and seed is not None:
@@ -98,10 +132,15 @@ class DataLoader:
         order = (self.generator or default_generator).numpy.permutation(count) if self.shuffle else np.arange(count)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             index = order[start : start + self.batch_size]
-            if isinstance(self.dataset, TensorDataset):
+            if takes_arrays(self.dataset):
                 yield list(self.dataset[index])
             else:
                 yield self.collate_fn([self.dataset[int(i)] for i in index])
+
+
+def takes_arrays(dataset):
+    """Whether a whole batch can be had by one index: tensors, or a subset of such."""
+    return takes_arrays(dataset.dataset) if isinstance(dataset, Subset) else isinstance(dataset, TensorDataset)
 
 
 def collate(samples):
