@@ -210,7 +210,7 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
 
 def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
-    function = "cross_entropy"
+    function = "cross_entropy_probabilities"
     kernels, arguments = _row_arguments(function, "logits", logits, target, None, weight, reduction)
     rows, classes = logits.shape
     arguments += (classes, label_smoothing)

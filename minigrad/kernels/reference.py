@@ -186,7 +186,7 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
 @_quietly
 def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
-    function = "cross_entropy"
+    function = "cross_entropy_probabilities"
     weight = _check_rows(function, "logits", logits, target, logits.dtype, weight, reduction)
     rows, classes = logits.shape
     smoothed = (1 - label_smoothing) * target + (label_smoothing / classes if classes else 0.0)
