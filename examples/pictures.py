@@ -12,7 +12,7 @@ def draw_learning_curve(path, losses, accuracies):
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
     left.plot(epochs, losses, "o-", markersize=3, color="tab:blue")
-    left.set(title="Training loss", ylabel="cross-entropy")
+    left.set(title="Training loss", ylabel="cross-entropy, log scale")
     if min(losses) > 0:
         left.set_yscale("log")
         left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

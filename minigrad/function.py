@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from .graph import Node, grad_mode, no_grad, tick
+from .graph import Node, grad_mode, last_write_to, no_grad, tick
 from .primitive import EachArgument
 from .tensor import Tensor, current_node, wrap
 
@@ -19,7 +19,7 @@ class Context:
     def save_for_backward(self, *tensors):
         """Keep arguments or results of forward; backward finds them in `saved_tensors`."""
         # New references to the same memory: a kept result would lead back here and never be freed.
-        self.saved = [t if t is None else wrap(t.array, current_node(t), t.cell) for t in tensors]
+        self.saved = [t if t is None else wrap(t.array, current_node(t)) for t in tensors]
         self.saved_at = tick()
 
     @property
@@ -27,14 +27,14 @@ class Context:
         """The tensors that were saved. Raises RuntimeError if one was changed in place since."""
         found = []
         for tensor in self.saved:
-            if tensor is not None and tensor.cell[0] > self.saved_at:
+            if tensor is not None and last_write_to(tensor.array) > self.saved_at:
                 raise RuntimeError(
                     f"backward: {self.name} needs a saved tensor of shape {tensor.shape} as it was during the forward "
                     "pass, but an in-place operation has changed it since. Use the out-of-place form, or save a clone()"
                 )
             if tensor is not None and grad_mode.enabled and id(tensor.array) in self.results:
                 # A saved result is in the graph, too, for derivatives of derivatives.
-                tensor = wrap(tensor.array, result_node(self.results[id(tensor.array)], self.node()), tensor.cell)
+                tensor = wrap(tensor.array, result_node(self.results[id(tensor.array)], self.node()))
             found.append(tensor)
         return tuple(found)
 
@@ -88,17 +88,17 @@ class Function:
                 raise TypeError(f"{cls.__name__}.forward: result {i} is {type(output).__name__}, expected a tensor")
         if grad_mode.enabled and any(ctx.needs_input_grad):
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
-            node = Node(Call(cls, outputs), parents, arrays, ctx, (), {})
+            node = Node(Call(cls, outputs), parents, arrays, ctx, {})
             ctx.node, arrays_seen = weakref.ref(node), list(arrays)
             for i, output in enumerate(outputs):
                 tracked = output.dtype.kind == "f" and id(output) not in ctx.non_differentiable
-                array, cell = output.array, output.cell
+                array = output.array
                 if any(isinstance(given, np.ndarray) and np.may_share_memory(array, given) for given in arrays_seen):
-                    array, cell = array.copy(), None  # the graph would not see a write to the one change the other
+                    array = array.copy()  # the graph would not see a write to the one change the other
                 else:
                     ctx.results[id(array)] = i
                     arrays_seen.append(array)
-                outputs[i] = wrap(array, result_node(i, node) if tracked else None, cell)
+                outputs[i] = wrap(array, result_node(i, node) if tracked else None)
         return tuple(outputs) if several else outputs[0]
 
 
@@ -179,4 +179,4 @@ class Parts:
 
 def result_node(position, node):
     """A node for result `position` of the call `node`."""
-    return Node(Result(position), (node,), (Parts(),), None, (), {})
+    return Node(Result(position), (node,), (Parts(),), None, {})

@@ -7,8 +7,12 @@ gradients of its inputs, add those up where a value was used more than once, and
 
 import itertools
 import threading
+import weakref
 from contextlib import ContextDecorator
+from functools import partial
 from heapq import heappop, heappush
+
+import numpy as np
 
 tick = itertools.count(1).__next__  # one clock for the creation of nodes and for writes to memory
 
@@ -96,20 +100,18 @@ class Node:
 
     `order` is the time of its creation, so every node is younger than all it was made from.
     `inputs` are the arrays the call received, `saved` its result or whatever its forward kept for
-    the rules, `memory` one cell per input (and a last one for the result) holding the time of the
-    last in-place write.
+    the rules.
     """
 
     keeps_grad = False
     grad = None
 
-    def __init__(self, primitive, parents, inputs, saved, memory, options):
+    def __init__(self, primitive, parents, inputs, saved, options):
         self.order = tick()
         self.primitive = primitive
         self.parents = parents
         self.inputs = inputs
         self.saved = saved
-        self.memory = memory
         self.options = options
 
     def refuse_second_use(self):
@@ -122,8 +124,8 @@ class Node:
         """Refuse to go on when an array that a rule reads was overwritten after it was recorded."""
         for parent, reads in zip(self.parents, self.primitive.reads):
             for position in reads if parent is not None else ():
-                cell = self.memory[position]
-                if cell is not None and cell[0] > self.order:
+                array = self.saved if position == -1 else self.inputs[position]
+                if isinstance(array, np.ndarray) and last_write_to(array) > self.order:
                     self.refuse_changed(position)
 
     def refuse_changed(self, position):
@@ -146,13 +148,32 @@ class Leaf(Node):
 
 
 last_write = [0]
+_writes = {}  # by the id of the array that owns the memory: the time of the last write, and a weak reference
 
 
-def touch(*cells):
-    """Note a write to the memory that each cell stands for."""
+def touch(*arrays):
+    """Note a write to the memory of each array."""
     last_write[0] = now = tick()
-    for cell in cells:
-        cell[0] = now
+    for array in arrays:
+        owner = owner_of(array)
+        key = id(owner)
+        if key in _writes:
+            _writes[key][0] = now
+        else:  # the entry goes with the array
+            _writes[key] = [now, weakref.ref(owner, partial(_writes.pop, key))]
+
+
+def last_write_to(array):
+    """The time of the last write to the memory of `array`, through whatever view of it; 0 if there was none."""
+    entry = _writes.get(id(owner_of(array)))
+    return 0 if entry is None else entry[0]
+
+
+def owner_of(array):
+    """The array whose memory this one shares."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
@@ -213,7 +234,7 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
                     summed.add(parent)
         if not retain_graph:  # what is left of the node can only say that it is used up
             node.parents = RELEASED
-            node.inputs = node.saved = node.memory = node.options = None
+            node.inputs = node.saved = node.options = None
     shared = {id(gradient) for gradient in shared}
     return [
         (node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)

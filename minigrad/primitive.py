@@ -10,6 +10,9 @@ from .graph import Node, grad_mode
 from .tensor import Tensor, View, current_node, wrap
 
 
+NO_OPTIONS = {}
+
+
 class Primitive:
     """A function of arrays with one derivative rule per argument.
 
@@ -64,19 +67,7 @@ class Primitive:
                 break
         else:
             return self.forward(*args, **options)
-        arrays, parents, memory, tracked = [], [], [], False
-        for arg in args:
-            if isinstance(arg, Tensor):
-                arrays.append(arg.array)
-                memory.append(arg.cell)
-                node = arg.node if arg.view_of is None else current_node(arg)
-                parents.append(node)
-                if node is not None:
-                    tracked = True
-            else:
-                arrays.append(arg)
-                memory.append(None)
-                parents.append(None)
+        arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
         if self.promotes and is_mixed(arrays):
             promoted = promote(args, arrays, self.promotes == "float", self.__name__)
             if promoted is not None:
@@ -89,20 +80,32 @@ class Primitive:
             raise RuntimeError(f"{self.__name__}(): {error}") from None  # NumPy says which shapes do not broadcast
         if self.saves:
             result, saved = result
-        out = new(Tensor)
-        out.array = result if type(result) is np.ndarray else np.asarray(result)
-        out.node = out.view_of = None
-        out.cell = [0]
+        out = record(self, result, args, arrays, saved, options)
         if self.is_view and np.may_share_memory(out.array, arrays[0]):
             base, steps, _ = args[0].view_of or (args[0], (), None)
             out.view_of = View(base, (*steps, (self, options)), base.node)
-            out.cell = args[0].cell
-        if tracked and self.rules and grad_mode.enabled:
-            if self.reads_result and not self.saves:
-                saved = out.array
-            memory.append(out.cell)
-            out.node = Node(self, parents, arrays, saved, memory, options)
         return out
+
+
+def record(primitive, result, args, arrays, saved=None, options=NO_OPTIONS):
+    """The tensor around a result, with a node if an argument is tracked; `arrays` are those of `args`."""
+    out = new(Tensor)
+    out.array = result if type(result) is np.ndarray else np.asarray(result)
+    out.node = out.view_of = None
+    if grad_mode.enabled:
+        parents, tracked = [], False
+        for arg in args:
+            if isinstance(arg, Tensor):
+                node = arg.node if arg.view_of is None else current_node(arg)
+                parents.append(node)
+                if node is not None:
+                    tracked = True
+            else:
+                parents.append(None)
+        if tracked and primitive.rules:
+            saved = out.array if primitive.reads_result and not primitive.saves else saved
+            out.node = Node(primitive, parents, arrays, saved, options)
+    return out
 
 
 new = Tensor.__new__

@@ -33,13 +33,12 @@ class Tensor:
         tensor([2., 4., 6.])
     """
 
-    __slots__ = ("array", "node", "cell", "view_of", "leaf", "__weakref__")
+    __slots__ = ("array", "node", "view_of", "leaf", "__weakref__")
     __array_ufunc__ = None  # ndarray + tensor asks Tensor.__radd__, instead of dropping the graph
 
     def __init__(self, data, dtype=None, requires_grad=False):
         self.array = as_array(data, dtype, "tensor", copy=True)
         self.node = self.view_of = None
-        self.cell = [0]
         if requires_grad:
             self.requires_grad_()
 
@@ -250,7 +249,7 @@ class Tensor:
             >>> minigrad.ones(2, requires_grad=True).detach().requires_grad
             False
         """
-        return wrap(self.array, None, self.cell)
+        return wrap(self.array)
 
     @property
     def data(self):
@@ -263,8 +262,7 @@ class Tensor:
             raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
         if self.node is not None and value.dtype.kind != "f":
             raise TypeError(f"data: a tensor that requires grad must stay floating-point, got {value.dtype}")
-        touch(self.cell)
-        self.array, self.cell, self.view_of = value.array, value.cell, None
+        self.array, self.view_of = value.array, None
         if self.grad is not None and (self.grad.shape != self.shape or self.grad.dtype != self.dtype):
             self.grad = None  # it no longer fits
 
@@ -290,12 +288,11 @@ def as_array(data, dtype, caller, copy=None):
     return np.array(array, dtype=dtypes.check(dtype, caller), copy=copy)
 
 
-def wrap(array, node=None, cell=None):
+def wrap(array, node=None):
     """A Tensor around `array` itself, without checks: for results that are known to be right."""
     tensor = Tensor.__new__(Tensor)
     tensor.array = array if type(array) is np.ndarray else np.asarray(array)
     tensor.node = node
-    tensor.cell = cell or [0]
     tensor.view_of = None
     return tensor
 
@@ -382,13 +379,12 @@ def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):
 
 def lift(node):
     """The inputs and the saved result of `node` as Tensors in the graph, for rules that are recorded."""
-    cells = node.memory or [None] * (len(node.inputs) + 1)
     inputs = [
-        array if parent is cell is None else wrap(array, parent, cell)
-        for array, parent, cell in zip(node.inputs, node.parents, cells)
+        wrap(array, parent) if isinstance(array, np.ndarray) else array
+        for array, parent in zip(node.inputs, node.parents)
     ]
     is_result = node.saved is not None and not node.primitive.saves
-    return inputs, wrap(node.saved, node, cells[-1]) if is_result else node.saved
+    return inputs, wrap(node.saved, node) if is_result else node.saved
 
 
 def accumulate(finished):
@@ -402,7 +398,7 @@ def accumulate(finished):
             node.grad = wrap(gradient if keep else np.array(gradient, order="C"))
         else:
             node.grad.array += gradient
-            touch(node.grad.cell)
+            touch(node.grad.array)
 
 
 def clear_grads(tensors, set_to_none=True):
@@ -414,5 +410,5 @@ def clear_grads(tensors, set_to_none=True):
         if set_to_none:
             node.grad = None
         else:
-            node.grad = wrap(node.grad.array, None, node.grad.cell)
+            node.grad = wrap(node.grad.array)
             node.grad.zero_()

@@ -28,7 +28,7 @@ class Parameter(Tensor):
     def __init__(self, data, requires_grad=True):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}. Use Parameter(minigrad.tensor(...))")
-        self.array, self.cell = data.array, data.cell
+        self.array = data.array
         self.node = self.view_of = None
         self.requires_grad_(requires_grad)
 
@@ -252,7 +252,7 @@ class Module:
             raise RuntimeError(f"load_state_dict({type(self).__name__}): " + "; ".join(problems))
         for name, array in loaded.items():
             np.copyto(own[name].array, array, casting="unsafe")
-            touch(own[name].cell)
+            touch(own[name].array)
         return Keys(missing, unexpected)
 
     # Printing

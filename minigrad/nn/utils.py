@@ -35,7 +35,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     if scale < 1 or math.isnan(scale):
         for gradient in gradients:
             gradient.array *= gradient.dtype.type(scale)
-            touch(gradient.cell)
+            touch(gradient.array)
     return wrap(np.asarray(total, gradients[0].dtype if gradients else np.float32))
 
 
@@ -43,4 +43,4 @@ def clip_grad_value_(parameters, clip_value):
     """Limit every element of all gradients to [-clip_value, clip_value], in place."""
     for gradient in _gradients(parameters):
         np.clip(gradient.array, -clip_value, clip_value, out=gradient.array)
-        touch(gradient.cell)
+        touch(gradient.array)

@@ -30,7 +30,7 @@ def write(tensor, primitive, *args, **options):
         raise RuntimeError(f"{primitive.__name__}_(): a result of dtype {after.dtype} cannot be written to {tensor.dtype}")
     if after.dtype != tensor.dtype:
         after = cast(after, dtype=tensor.dtype)
-    touch(tensor.cell)
+    touch(tensor.array)
     np.copyto(tensor.array, after.array)
     if tensor.view_of is not None:
         record_write(tensor.view_of.base, after, tensor.view_of.steps)
@@ -54,7 +54,7 @@ def write_part(tensor, value, step):
         raise TypeError(f"setitem: values of dtype {value.dtype} cannot be written to {tensor.dtype}")
     if value.dtype != tensor.dtype:
         value = cast(value, dtype=tensor.dtype)
-    touch(tensor.cell)
+    touch(tensor.array)
     tensor.array[step[1]["index"]] = value.array
     record_write(base, value, (*steps, step))
 
@@ -74,7 +74,7 @@ def refuse(tensor, name):
 def record_write(base, value, steps):
     """Give `base`, into which `value` has been written at `steps`, a node that knows of both."""
     if grad_mode.enabled and (base.node is not None or value.requires_grad):
-        replace_node(base, overwrite(wrap(base.array, base.node, base.cell), value, steps=steps).node)
+        replace_node(base, overwrite(wrap(base.array, base.node), value, steps=steps).node)
 
 
 def positions(x, steps):

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..primitive import primitive
+from ..primitive import primitive, record
 from ..tensor import Tensor
 from .shaping import expand_to, reshape_to
 
@@ -71,9 +71,11 @@ def linear(input, weight, bias=None):
             "linear(): expected tensors of one dtype, input (..., in), weight (out, in) and bias (out), got "
             + ", ".join(f"{name} {describe(value)}" for name, value in given.items())
         )
-    rows = input if x.ndim == 2 else reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
-    out = affine(rows, weight) if b is None else affine(rows, weight, bias)
-    return out if x.ndim == 2 else reshape_to(out, shape=(*x.shape[:-1], w.shape[0]))
+    if x.ndim != 2:
+        rows = reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+        return reshape_to(linear(rows, weight, bias), shape=(*x.shape[:-1], w.shape[0]))
+    args, arrays = ((input, weight), (x, w)) if b is None else ((input, weight, bias), (x, w, b))
+    return record(affine, affine.forward(*arrays), args, arrays)
 
 
 def describe(value):

@@ -22,7 +22,9 @@ class FusedLoss:
 
     def __init__(self, formula):
         self.formula, self.__name__ = formula, formula.__name__
-        self.rules, self.reads = (self.backward, *[None] * 3), ((0, 1, 2, 3),)
+        arguments = formula.__code__.co_argcount
+        # Backward of backward reads all of them.
+        self.rules, self.reads = (self.backward, *[None] * (arguments - 1)), (tuple(range(arguments)),)
 
     def __call__(self, input, *others, **options):
         arrays = [other if other is None else other.array for other in (input, *others)]
@@ -36,10 +38,8 @@ class FusedLoss:
                         return self.formula(input, *others, **options)  # the kernel has refused what does not fit
         out = wrap(value)
         if node is not None:
-            # Backward of backward reads all arguments: memory has a cell, or None, for each of the four there may be.
-            cells = [None if other is None else other.cell for other in (input, *others)]
             parents = [node] + [None] * len(others)
-            out.node = Node(self, parents, arrays, gradient, cells + [None] * (5 - len(cells)), options)
+            out.node = Node(self, parents, arrays, gradient, options)
         return out
 
     def backward(self, grad, gradient, input, *others, **options):

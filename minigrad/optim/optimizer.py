@@ -195,7 +195,7 @@ class Optimizer:
         kernel = kernels.active if batch.contiguous else kernels.reference
         parameters, state = batch.tables
         self.update(kernel, group, batch.states[0]["step"] + 1, batch.fresh, parameters, gradients, **state)
-        touch(*[parameter.cell for parameter in batch.parameters])
+        touch(*batch.arrays)
         for kept in batch.states:
             kept["step"] += 1
 
