@@ -155,7 +155,7 @@ def touch(*arrays):
     """Note a write to the memory of each array."""
     last_write[0] = now = tick()
     for array in arrays:
-        owner = owner_of(array)
+        owner = array if array.base is None else owner_of(array)
         key = id(owner)
         if key in _writes:
             _writes[key][0] = now

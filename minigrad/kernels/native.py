@@ -178,9 +178,11 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
 
 def _row_arguments(function, argument, input, target, target_dtype, weight, reduction):
     """The kernels, and the addresses of input, target and weight, of a loss over (rows, classes)."""
-    checks.check_rows(function, argument, input)
-    checks.check_reduction(function, reduction)
-    kernels, dtype, shape = _kernels[input.dtype], input.dtype, input.shape
+    dtype, shape = input.dtype, input.shape
+    kernels = _kernels.get(dtype)
+    if kernels is None or len(shape) != 2 or reduction not in checks.REDUCTIONS:
+        checks.check_rows(function, argument, input)
+        checks.check_reduction(function, reduction)
     logits = _readable(function, argument, input, kernels.array, dtype, shape)
     if target_dtype is INT64:
         labels = _readable(function, "target", target, INT64_ARRAY, INT64, shape[:1])
@@ -191,8 +193,8 @@ def _row_arguments(function, argument, input, target, target_dtype, weight, redu
 
 def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
-    rows, classes = logits.shape if logits.ndim == 2 else (0, 0)
     kernels, arguments = _row_arguments("cross_entropy", "logits", logits, target, INT64, weight, reduction)
+    rows, classes = logits.shape
     divisor = 1.0
     if reduction == "mean":
         blocks = -(-rows // ROW_BLOCK)
