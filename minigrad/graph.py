@@ -103,10 +103,10 @@ class Node:
     the rules.
     """
 
-    keeps_grad = False
-    grad = None
+    __slots__ = ("order", "primitive", "parents", "inputs", "saved", "options", "keeps_grad", "grad", "__weakref__")
 
     def __init__(self, primitive, parents, inputs, saved, options):
+        self.keeps_grad, self.grad = False, None
         self.order = tick()
         self.primitive = primitive
         self.parents = parents
@@ -140,11 +140,11 @@ class Node:
 class Leaf(Node):
     """A value that no recorded call made and whose gradient somebody asked for."""
 
-    keeps_grad = True
-    parents = ()
+    __slots__ = ()
 
     def __init__(self):
-        self.order = tick()
+        super().__init__(None, (), (), None, None)
+        self.keeps_grad = True
 
 
 last_write = [0]
