@@ -20,6 +20,10 @@ def positive(rng, shape):
     return rng.uniform(0.5, 2.0, shape)
 
 
+def probability(rng, shape):
+    return rng.uniform(0.1, 0.9, shape)
+
+
 def nonzero(rng, shape):
     return rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
 
@@ -233,6 +237,9 @@ PRODUCTS = (
          (((3,), (3,)), ((2, 3), (3,)), ((4, 2, 3), (3,)), ((0,), (0,)))),
     Case("vector-matmul", lambda m, x, y: m.matmul(x, y), lambda x, y: (x[:, None] * y).sum(-2), (real, real),
          (((3,), (3, 2)), ((3,), (4, 3, 2)))),
+    Case("log_loss", lambda m, p, t: minigrad.ops.losses.log_loss(p, t),
+         lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)), (probability, probability), TWO[:7],
+         torch=lambda m, p, t: m.nn.functional.binary_cross_entropy(p, t, reduction="none")),
     Case("mm", lambda m, x, y: m.mm(x, y), lambda x, y: np.einsum("ij,jk->ik", x, y),
          (real, real), (((2, 3), (3, 4)), ((0, 3), (3, 2)))),
     Case("mv", lambda m, x, y: m.mv(x, y), lambda x, y: np.einsum("ij,j->i", x, y), (real, real), (((2, 3), (3,)),)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import autograd
+from minigrad import autograd, graph
 
 MILLION = 1_000_000
 
@@ -151,3 +151,14 @@ def test_repeated_training_keeps_nothing(no_collector):
     for _ in range(50):
         step()
     assert len(gc.get_objects()) - before < 20
+
+
+def test_notes_of_writes_go_with_the_memory():
+    """What was written to in place, and is gone, leaves no note behind."""
+    before = len(graph._writes)
+    kept = minigrad.zeros(2)
+    for _ in range(100):
+        minigrad.zeros(3).add_(1)
+        kept[:1].add_(1)
+    assert len(graph._writes) <= before + 1
+    assert graph.last_write_to(kept.array) > graph.last_write_to(np.zeros(2)) == 0

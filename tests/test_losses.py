@@ -197,17 +197,15 @@ def test_empty_batch(function, reduction, expected, backend):
     np.testing.assert_array_equal(loss.numpy(), np.array(expected, np.float32))
 
 
-@pytest.mark.parametrize(
-    ("create_graph", "expected"), [(False, [0, -1e12, 1e12, 0]), (True, [1, 0, 0, -1])], ids=["kernel", "formula"]
-)
-def test_bce_at_the_ends(create_graph, expected, backend):
-    """Logarithms of 0 are cut off at -100; the kernel's slope is finite, as PyTorch's, the recorded one the cut-off's."""
+@pytest.mark.parametrize("create_graph", [False, True], ids=["kernel", "formula"])
+def test_bce_at_the_ends(create_graph, backend):
+    """Logarithms of 0 are cut off at -100; the slope is finite, as PyTorch's, also where it is recorded."""
     input = minigrad.tensor([0.0, 0.0, 1.0, 1.0], requires_grad=True, dtype=np.float64)
     target = minigrad.tensor([0.0, 1.0, 0.0, 1.0], dtype=np.float64)
     loss = F.binary_cross_entropy(input, target, reduction="none")
     assert [0.0, 100.0, 100.0, 0.0] == loss.tolist()
     (slope,) = autograd.grad(loss.sum(), input, create_graph=create_graph)
-    np.testing.assert_allclose(slope.detach().numpy(), expected)
+    np.testing.assert_allclose(slope.detach().numpy(), [0, -1e12, 1e12, 0])
 
 
 def test_huge_logits(backend):

@@ -28,6 +28,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn (%(default)s s)")
     parser.add_argument("--json", metavar="FILE", help="also write all medians to FILE")
     options = parser.parse_args()
+    if options.rounds < 1 or not options.seconds > 0:
+        parser.error("--rounds must be at least 1 and --seconds more than 0")
+    results_file = open(options.json, "w") if options.json else None  # a bad path is to be known before, not after
 
     show_config()
     print(f"load average {os.getloadavg()[0]:.1f}; medians of {options.rounds} turns of {options.seconds} s each\n")
@@ -45,9 +48,9 @@ def main():
             print(row, flush=True)
     if "torch" not in medians:
         print("\nPyTorch is not installed here, so there is nothing to compare with.")
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(results, file, indent=1)
+    if results_file:
+        with results_file:
+            json.dump(results, results_file, indent=1)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..graph import Node, grad_mode
+from ..primitive import primitive
 from ..tensor import Tensor, current_node, gradients, wrap
 from .elementwise import abs, clamp, log, relu, softplus, where
 from .indexing import getitem
@@ -90,13 +91,21 @@ def huber_loss(input, target, *, delta, reduction):
 
 
 def _cut_off_log(x):
-    """max(log x, -100), with a slope of 0, not NaN, at 0; the inner bound lies below e^-100."""
+    """max(log x, -100); the inner bound lies below e^-100."""
     return clamp(log(clamp(x, min=1e-45)), min=-100.0)
+
+
+# A primitive, because its slope in p at 0 and 1 is not that of the cut-off logarithm but PyTorch's, as the kernel's.
+log_loss = primitive(lambda p, t: -(t * _cut_off_log(p) + (1.0 - t) * _cut_off_log(1.0 - p)), "log_loss", promotes="same")
+log_loss.vjps(
+    lambda grad, _out, p, t: grad * (p - t) / clamp(p * (1.0 - p), min=1e-12),
+    lambda grad, _out, p, _t: grad * (_cut_off_log(1.0 - p) - _cut_off_log(p)),
+)
 
 
 @fused
 def binary_cross_entropy(input, target, weight, *, reduction):
-    loss = -(target * _cut_off_log(input) + (1.0 - target) * _cut_off_log(1.0 - input))
+    loss = log_loss(input, target)
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
