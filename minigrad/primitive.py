@@ -7,8 +7,7 @@ import numpy as np
 
 from . import dtypes
 from .graph import Node, grad_mode
-from .tensor import Tensor, View, current_node, wrap
-
+from .tensor import Tensor, View, current_node
 
 NO_OPTIONS = {}
 

@@ -404,7 +404,7 @@ def accumulate(finished):
 def clear_grads(tensors, set_to_none=True):
     """Forget the gradients, or fill them with zeros."""
     for tensor in tensors:
-        node = tensor.node
+        node = tensor.node or tensor.frozen_leaf
         if node is None or node.grad is None:
             continue
         if set_to_none:

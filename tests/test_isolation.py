@@ -99,6 +99,9 @@ def test_freezing_between_forward_and_backward_loses_nothing():
     assert x.grad.tolist() == [2.0, 2.0]
     x.requires_grad_(False)
     assert x.grad.tolist() == [2.0, 2.0]
+    optim.SGD([x], lr=1.0).zero_grad()
+    x.requires_grad_(True)
+    assert x.grad is None
 
 
 def test_a_leaf_that_is_a_view_stays_a_leaf():

@@ -30,7 +30,8 @@ def main():
     options = parser.parse_args()
     if options.rounds < 1 or not options.seconds > 0:
         parser.error("--rounds must be at least 1 and --seconds more than 0")
-    results_file = open(options.json, "w") if options.json else None  # a bad path is to be known before, not after
+    if options.json:
+        open(options.json, "a").close()  # a bad path is to be known before the run, not after
 
     show_config()
     print(f"load average {os.getloadavg()[0]:.1f}; medians of {options.rounds} turns of {options.seconds} s each\n")
@@ -48,9 +49,9 @@ def main():
             print(row, flush=True)
     if "torch" not in medians:
         print("\nPyTorch is not installed here, so there is nothing to compare with.")
-    if results_file:
-        with results_file:
-            json.dump(results, results_file, indent=1)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(results, file, indent=1)
 
 
 if __name__ == "__main__":

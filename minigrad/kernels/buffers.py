@@ -41,10 +41,6 @@ def empty(shape, dtype):
         else:
             array = np.empty(shape, dtype)
         _buffers.append(array)  # the last used stands last
-        while sum(map(_size, _buffers)) > KEPT:
+        while sum(buffer.nbytes for buffer in _buffers) > KEPT:
             _buffers.pop(0)
     return array
-
-
-def _size(array):
-    return array.nbytes

@@ -254,7 +254,7 @@ def _written(function, argument, arrays, parameters):
 
 
 def _find_addresses(table):
-    """Fill in a table's addresses and counts, which keep its arrays alive."""
+    """Fill in a table's addresses and counts; they are good while the table holds its arrays."""
     kernels = _kernels[table.dtype]
     table.addresses = ffi.new(kernels.pointers, [from_buffer(kernels.array, array) for array in table.arrays])
     table.counts = ffi.new(SIZE_ARRAY, [array.size for array in table.arrays])

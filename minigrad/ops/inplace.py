@@ -12,7 +12,7 @@ import numpy as np
 
 from ..graph import grad_mode, touch
 from ..primitive import cast, primitive
-from ..tensor import current_node, replace_node, wrap
+from ..tensor import Tensor, current_node, replace_node, wrap
 from .elementwise import where
 from .indexing import getitem
 from .shaping import reshape_to
@@ -22,7 +22,8 @@ def write(tensor, primitive, *args, **options):
     """Replace the values of `tensor` by those of `primitive(tensor, *args)`, in its memory and in the graph."""
     refuse(tensor, primitive.__name__)
     # The rules may need the old values, which are about to be lost.
-    before = wrap(tensor.array.copy() if grad_mode.enabled else tensor.array, current_node(tensor))
+    tracked = grad_mode.enabled and any(isinstance(t, Tensor) and t.requires_grad for t in (tensor, *args))
+    before = wrap(tensor.array.copy() if tracked else tensor.array, current_node(tensor))
     after = primitive(before, *args, **options)
     if after.shape != tensor.shape:
         raise RuntimeError(f"{primitive.__name__}_(): the result has shape {after.shape}, the tensor written to {tensor.shape}")

@@ -30,8 +30,7 @@ def _ones(count, dtype):
 
 
 def _affine(x, weight, bias=None):
-    small = x.size < SMALL and weight.size < SMALL  # as in _product, without the call
-    out = x.dot(weight.T) if small else np.matmul(x, weight.T)
+    out = _product(x, weight.T)
     if bias is not None:
         out += bias
     return out

@@ -8,9 +8,9 @@ the backward pass is itself differentiated, and when another argument than `inpu
 import numpy as np
 
 from .. import kernels
-from ..graph import Node, grad_mode
-from ..primitive import primitive
-from ..tensor import Tensor, current_node, gradients, wrap
+from ..graph import grad_mode
+from ..primitive import primitive, record
+from ..tensor import Tensor, gradients
 from .elementwise import abs, clamp, log, relu, softplus, where
 from .indexing import getitem
 from .reductions import log_softmax
@@ -19,7 +19,7 @@ from .reductions import log_softmax
 class FusedLoss:
     """The loss whose kernel is called like `formula`: computes value and gradient, and records one node."""
 
-    saves = True  # the gradient
+    saves, reads_result = True, False  # saves the gradient
 
     def __init__(self, formula):
         self.formula, self.__name__ = formula, formula.__name__
@@ -29,19 +29,15 @@ class FusedLoss:
 
     def __call__(self, input, *others, **options):
         arrays = [other if other is None else other.array for other in (input, *others)]
-        node = current_node(input) if grad_mode.enabled else None
+        need_gradient = grad_mode.enabled and input.requires_grad
         kernel = getattr(kernels.active, self.__name__)
-        value, gradient = kernel(*arrays, need_gradient=node is not None, **options)
+        value, gradient = kernel(*arrays, need_gradient=need_gradient, **options)
         if grad_mode.enabled:
             for other in others:
                 if other is not None and other.requires_grad:
                     with np.errstate(all="ignore"):
                         return self.formula(input, *others, **options)  # the kernel has refused what does not fit
-        out = wrap(value)
-        if node is not None:
-            parents = [node] + [None] * len(others)
-            out.node = Node(self, parents, arrays, gradient, options)
-        return out
+        return record(self, value, (input, *others), arrays, gradient, options)
 
     def backward(self, grad, gradient, input, *others, **options):
         if isinstance(grad, Tensor):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kernel_cases import (
-    DTYPES, LOSSES, REDUCTIONS, ROW_LOSSES, assert_close, expected_loss, float64, loss_case, shapes_of,
+    DTYPES, LOSSES, REDUCTIONS, ROW_LOSSES, assert_close, expected_loss, loss_case, shapes_of,
 )
 
 from minigrad.kernels import reference
