@@ -10,6 +10,8 @@ enum {
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
+    MATMUL_ROWS = 256,  /* of a left factor that is worked through at a time */
+    TILE_VECTORS = 3,   /* width of a tile of a product, in vectors */
 };
 
 static inline size_t smaller(const size_t a, const size_t b) { return a < b ? a : b; }

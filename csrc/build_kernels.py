@@ -29,16 +29,51 @@ if sys.platform == "win32":  # flags are for GCC and Clang
 
 
 def declarations():
-    """The declarations of kernels.template.h, once for each precision and level."""
-    template = (HERE / "kernels.template.h").read_text(encoding="utf-8")
-    copies = []
+    """Pairs (name, declaration), from kernels.template.h, once for each precision and level."""
+    template = re.sub(r"/\*.*?\*/", "", (HERE / "kernels.template.h").read_text(encoding="utf-8"), flags=re.S)
     for precision, real in (("f32", "float"), ("f64", "double")):
         for level in LEVELS:
             named = re.sub(r"\bKERNEL\((\w+)\)", rf"\1_{precision}_{level}", template)
-            copies.append(re.sub(r"\bREAL\b", real, named))
-    return "".join(copies)
+            for declaration in re.sub(r"\bREAL\b", real, named).split(";")[:-1]:
+                declaration = " ".join(declaration.split())
+                yield re.search(r"(\w+)\(", declaration)[1], declaration
 
 
+# A kernel has a twin that takes a team in place of begin and end, and shares the call: what Python sees.
+SHARED = """
+typedef struct {{ {fields} }} {name}_arguments;
+static size_t {name}_slice(size_t begin, size_t end, const void *arguments)
+{{
+    const {name}_arguments *a = arguments;
+    {result}{name}(begin, end, {values});
+    return {code};
+}}
+static {signature}
+{{
+    const {name}_arguments arguments = {{ {names} }};
+    return team_run(team, {name}_slice, &arguments, count, length);
+}}
+"""
+
+
+def shared(name, declaration):
+    """(declaration, definition) of a kernel's twin."""
+    result, parameters = re.fullmatch(rf"(\w+) {name}\(size_t begin, size_t end, (.*)\)", declaration).groups()
+    parameters = [parameter.replace("restrict ", "") for parameter in parameters.split(", ")]
+    names = [re.search(r"\w+$", parameter)[0] for parameter in parameters]
+    signature = f"size_t {name}_shared(team *team, size_t count, size_t length, {', '.join(parameters)})"
+    definition = SHARED.format(
+        name=name, signature=signature, names=", ".join(names), values=", ".join(f"a->{each}" for each in names),
+        fields=" ".join(f"{parameter};" for parameter in parameters),
+        result="" if result == "void" else "const size_t code = ", code="0" if result == "void" else "code",
+    )  # fmt: skip
+    return signature, definition
+
+
+TEAM = """
+typedef struct { size_t serving; ...; } team;
+void team_serve(team *team, size_t patience);
+"""
 MACHINE = """
 int highest_level_built(void);
 int highest_level_supported(void);
@@ -50,14 +85,22 @@ CONSTANTS = """
 static char *const BUILD_FLAGS;
 """
 
+seen, source = [], []
+for name, declaration in declarations():
+    source.append(f"{declaration};\n")
+    if "(size_t begin, size_t end, " in declaration:
+        declaration, definition = shared(name, declaration)
+        source.append(definition)
+    seen.append(f"{declaration};\n")
+
 ffi = FFI()
-ffi.cdef(MACHINE + CONSTANTS + declarations())
+ffi.cdef(MACHINE + CONSTANTS + TEAM + "".join(seen))
 ffi.set_source(
     "minigrad.kernels._native",
     "#include <stdint.h>\n"
-    '#include "blocks.h"\n'
-    f'static char *const BUILD_FLAGS = "{" ".join(FLAGS)}";\n' + MACHINE + declarations(),
-    sources=[f"csrc/{name}" for name in ("kernels_f32.c", "kernels_f64.c", "levels.c")],
+    '#include "blocks.h"\n#include "team.h"\n'
+    f'static char *const BUILD_FLAGS = "{" ".join(FLAGS)}";\n' + MACHINE + "".join(source),
+    sources=[f"csrc/{name}" for name in ("kernels_f32.c", "kernels_f64.c", "levels.c", "team.c")],
     include_dirs=["csrc"],
     depends=sorted(f"csrc/{path.relative_to(HERE).as_posix()}" for path in HERE.rglob("*.[ch]")),
     extra_compile_args=FLAGS,

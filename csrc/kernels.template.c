@@ -21,6 +21,18 @@
 #include "losses/cross_entropy_probabilities.template.c"
 #include "losses/multi_margin_loss.template.c"
 
+#include "layers/relu.template.c"
+#include "layers/sum_rows.template.c"
+#if HAS_X86_LEVELS
+#include "layers/matmul.template.c"
+#else /* never called: native.py leaves products to NumPy */
+void KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
+                    const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
+                    size_t right_row, size_t right_column, const REAL *restrict bias)
+{
+}
+#endif
+
 #include "optimizers/runs.h"
 #include "optimizers/sgd.template.c"
 #include "optimizers/adagrad.template.c"

@@ -2,8 +2,9 @@
  * cffi, replacing REAL and KERNEL(name) itself, so no line here may be a directive.
  *
  * A kernel works on the elements, or for row-wise losses the rows, in [begin, end), where begin is a multiple of
- * BLOCK, or ROW_BLOCK: threads take a slice each. Arrays that are written come first and overlap nothing else.
- * Kernels allocate nothing, keep no state, and never write what they read. */
+ * BLOCK, or ROW_BLOCK: threads take a slice each (team.h; build_kernels.py writes the function that shares a call).
+ * Arrays that are written come first and overlap nothing else. Kernels allocate nothing, keep no state, and never
+ * write what they read. */
 
 /* ---- elementary functions: result = f(input) ----
  * Measured largest error in units in the last place:   exp 1.05 / 1.13, log 0.84 / 0.86, log1p 0.87 / 0.86
@@ -68,6 +69,24 @@ size_t KERNEL(multi_margin_loss)(size_t begin, size_t end, double *restrict bloc
                                  REAL *restrict gradient, const REAL *restrict scores,
                                  const int64_t *restrict target, const REAL *restrict weight, size_t classes,
                                  int p, double margin, double divisor);
+
+/* ---- layers ---- */
+
+/* max(input, 0), and its derivative times `upstream`, which is 0 where the result is. */
+void KERNEL(relu)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
+void KERNEL(relu_backward)(size_t begin, size_t end, REAL *restrict gradient, const REAL *restrict upstream,
+                           const REAL *restrict result);
+
+/* The sums of the columns from begin to end of a (rows, columns) matrix. Any begin will do. */
+void KERNEL(sum_rows)(size_t begin, size_t end, REAL *restrict sums, size_t rows, size_t columns,
+                      const REAL *restrict matrix);
+
+/* The columns from begin to end of result = left right + bias, for result (rows, columns) in C order, left (rows, inner)
+ * and right (inner, columns) with strides in elements, of which one is 1, and bias (columns) or NULL. Any begin will do.
+ * The baseline has no fused multiply-add, so its last bits differ from those of the other levels. */
+void KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
+                    const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
+                    size_t right_row, size_t right_column, const REAL *restrict bias);
 
 /* ---- optimizers, in place ----
  * Tensor t has counts[t] elements; [begin, end) runs over all tensors laid end to end. Each tensor's arrays overlap

@@ -15,4 +15,6 @@
 #define EXP_TERMS 0x1.6d110ap-10f, 0x1.120b6ep-7f, 0x1.55551ap-5f, 0x1.5554dcp-3f, 0.5f
 #define LOG_TERMS 0x1.ddd1d8p-3f, 0x1.245c36p-2f, 0x1.9999ecp-2f, 0x1.555556p-1f
 
+#define INNER_BLOCK 256 /* of a product: a panel of it and a tile's numbers fill the first cache */
+
 #include "levels.h"

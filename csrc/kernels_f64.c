@@ -19,4 +19,6 @@
                   0x1.c71c62ddb431bp-3, 0x1.2492492df7663p-2, 0x1.99999999952abp-2, \
                   0x1.5555555555558p-1
 
+#define INNER_BLOCK 128 /* of a product: a panel of it and a tile's numbers fill the first cache */
+
 #include "levels.h"

@@ -8,10 +8,18 @@
 #define HAS_X86_LEVELS 0
 #endif
 
+#if defined __x86_64__ && defined __GNUC__
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE()
+#endif
+
 #if defined __GNUC__
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NOT_INLINE __attribute__((noinline))
 #else
 #define ALWAYS_INLINE inline
+#define NOT_INLINE
 #endif
 
 #endif

@@ -54,6 +54,11 @@ def bad_class(function, target, row, classes):
     return IndexError(f"{function}(): target[{row}] is {target[row]}, expected a class from 0 to {classes - 1}")
 
 
+def not_matrices(function, left, right):
+    """The error for factors that are not matrices."""
+    return ValueError(f"{function}(): the factors have shapes {left.shape} and {right.shape}, expected two axes each")
+
+
 def check_lists(function, parameters, others):
     """Refuse lists of arrays that do not match the parameters' one by one; `others` maps names to lists."""
     for name, arrays in others.items():

@@ -5,25 +5,28 @@ Everything C reads or writes is checked here for dtype, size and layout, so no c
 
 import math
 import os
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 
-from . import checks
+from . import checks, parallel, reference
 from ._native import ffi, lib
 from .buffers import empty
-from .parallel import run
 from .table import Table
 
 NULL, BLOCK, ROW_BLOCK = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK
 READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
+READABLE_BY_COLUMNS = 0x2 | 0x100
+VECTOR = 16  # slices of columns are whole vectors
+PRODUCT_WORK = 32  # multiplications that take as long as one element of another kernel
 INT64 = np.dtype(np.int64)
 FLOAT64 = np.dtype(np.float64)
 INT64_ARRAY, DOUBLE_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "double[]", "size_t[]"))
 PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
 LEVELS = ("baseline", "v3", "v4")
 
-from_buffer = ffi.from_buffer
+from_buffer, new_team = ffi.from_buffer, partial(ffi.new, "team *")
 _kernels = {}  # dtype -> its kernels at the chosen level
 _instruction_set = None
 
@@ -40,7 +43,8 @@ def set_instruction_set(name):
         raise ValueError(f"set_instruction_set(): {name!r} is not one of {', '.join(instruction_sets())}")
     for dtype, (precision, real) in PRECISIONS.items():
         ending = f"_{precision}_{name}"
-        functions = {full[: -len(ending)]: getattr(lib, full) for full in dir(lib) if full.endswith(ending)}
+        names = {name.removesuffix("_shared").removesuffix(ending): name for name in dir(lib) if ending in name}
+        functions = {name: getattr(lib, full) for name, full in names.items()}
         types = {"array": ffi.typeof(f"{real}[]"), "pointers": ffi.typeof(f"{real} *[]")}
         _kernels[dtype] = SimpleNamespace(**functions, **types)
     _instruction_set = name
@@ -57,6 +61,13 @@ def config():
 
 
 set_instruction_set(os.environ.get("MINIGRAD_INSTRUCTION_SET") or instruction_sets()[-1])
+
+
+def _run(kernel, count, block, work, *arguments):
+    """Call a kernel on [0, count), shared by threads in slices that start at multiples of `block`; its code."""
+    length = parallel.slice_length(count, block, work)
+    team = NULL if length >= count else parallel.get_team(lib.team_serve, new_team).gather()
+    return kernel(team, count, length, *arguments)
 
 
 # ---- what C reads ----
@@ -80,7 +91,7 @@ def _elementary(function, array):
     checks.check_float(function, "array", array)
     result, kernels = np.empty(array.shape, array.dtype), _kernels[array.dtype]
     address = _readable(function, "array", array, kernels.array, array.dtype, array.shape)
-    getattr(kernels, function)(0, array.size, from_buffer(kernels.array, result), address)
+    _run(getattr(kernels, function), array.size, BLOCK, array.size, from_buffer(kernels.array, result), address)
     return result
 
 
@@ -111,11 +122,11 @@ def _reduced(kernels, kernel, count, block, input, value_shape, arguments, reduc
     if reduction == "none":
         value = np.empty(value_shape, input.dtype)
         values = from_buffer(kernels.array, value)
-        return value, gradient, run(kernel, count, block, input.size, NULL, values, slopes, *arguments, 1.0)
+        return value, gradient, _run(kernel, count, block, input.size, NULL, values, slopes, *arguments, 1.0)
     blocks = -(-count // block)
     sums = ffi.new(DOUBLE_ARRAY, blocks)
     value = np.empty((), input.dtype)
-    code = run(kernel, count, block, input.size, sums, NULL, slopes, *arguments, divisor)
+    code = _run(kernel, count, block, input.size, sums, NULL, slopes, *arguments, divisor)
     value[()] = kernels.mean_of_blocks(blocks, sums, divisor)
     return value, gradient, code
 
@@ -199,7 +210,7 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
     if reduction == "mean":
         blocks = -(-rows // ROW_BLOCK)
         sums = ffi.new(DOUBLE_ARRAY, blocks)
-        run(kernels.target_weights, rows, ROW_BLOCK, rows, sums, *arguments[1:], classes, ignore_index)
+        _run(kernels.target_weights, rows, ROW_BLOCK, rows, sums, *arguments[1:], classes, ignore_index)
         divisor = _kernels[FLOAT64].mean_of_blocks(blocks, sums, 1.0) or math.nan  # a mean over no weight
     arguments += (classes, ignore_index, label_smoothing)
     value, gradient, code = _reduced(
@@ -239,6 +250,81 @@ def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need
     if code:
         raise checks.bad_class(function, target, code - 1, classes)
     return value, gradient
+
+
+# ---- layers ----
+
+
+def relu(input):
+    """max(input, 0)."""
+    if input.dtype not in _kernels:
+        return reference.relu(input)
+    kernels, shape, size = _kernels[input.dtype], input.shape, input.size
+    result = empty(shape, input.dtype)
+    address = _readable("relu", "input", input, kernels.array, input.dtype, shape)
+    _run(kernels.relu, size, BLOCK, size, from_buffer(kernels.array, result), address)
+    return result
+
+
+def relu_backward(upstream, result):
+    """`upstream` where `result`, what relu gave, is positive; else 0."""
+    if result.dtype not in _kernels:
+        return reference.relu_backward(upstream, result)
+    kernels, dtype, shape, size = _kernels[result.dtype], result.dtype, result.shape, result.size
+    gradient = empty(shape, dtype)
+    addresses = (
+        _readable("relu_backward", "upstream", upstream, kernels.array, dtype, shape),
+        _readable("relu_backward", "result", result, kernels.array, dtype, shape),
+    )
+    _run(kernels.relu_backward, size, BLOCK, size, from_buffer(kernels.array, gradient), *addresses)
+    return gradient
+
+
+def sum_rows(matrix):
+    """The sum over the rows of a matrix."""
+    if matrix.dtype not in _kernels:
+        return reference.sum_rows(matrix)
+    (rows, columns), kernels = matrix.shape, _kernels[matrix.dtype]
+    sums = np.empty(columns, matrix.dtype)
+    address = _readable("sum_rows", "matrix", matrix, kernels.array, matrix.dtype, matrix.shape)
+    _run(kernels.sum_rows, columns, VECTOR, matrix.size, from_buffer(kernels.array, sums), rows, columns, address)
+    return sums
+
+
+def _matrix(ctype, matrix):
+    """The address of a matrix in row or column order, or of a copy, and its two strides."""
+    flags = matrix.flags.num
+    if flags & READABLE == READABLE:
+        return from_buffer(ctype, matrix), matrix.shape[1], 1
+    if flags & READABLE_BY_COLUMNS == READABLE_BY_COLUMNS:
+        return from_buffer(ctype, matrix.T), 1, matrix.shape[0]
+    return _matrix(ctype, matrix.copy())
+
+
+def matmul(left, right, bias=None):
+    """left right (+ bias on each row), for matrices of one dtype. At the baseline, without fused multiply-adds, and for
+    other dtypes it is NumPy's."""
+    if left.ndim != 2 or right.ndim != 2:
+        raise checks.not_matrices("matmul", left, right)
+    if _instruction_set == "baseline" or left.dtype not in _kernels:
+        return reference.matmul(left, right, bias)
+    dtype, (rows, inner), columns = left.dtype, left.shape, right.shape[1]
+    if right.dtype != dtype or right.shape[0] != inner:
+        checks.check_array("matmul", "right", right, dtype, (inner, columns))
+    kernels = _kernels[dtype]
+    ctype = kernels.array
+    result = empty((rows, columns), dtype)
+    offset = _readable("matmul", "bias", bias, ctype, dtype, (columns,))
+    (left, *left_strides), (right, *right_strides) = _matrix(ctype, left), _matrix(ctype, right)
+    # Not many slices, as each lays out its factors anew, the left one only if it is in column order.
+    slices = max(1, min((4 if left_strides[1] == 1 else 2) * parallel.get_num_threads(), columns // 64))
+    width = 3 * VECTOR if columns >= 9 * VECTOR * slices else VECTOR
+    block = -(-columns // (width * slices)) * width
+    _run(
+        kernels.matmul, columns, block, rows * inner * columns // PRODUCT_WORK, from_buffer(ctype, result), rows, inner, columns,
+        left, *left_strides, right, *right_strides, offset,
+    )  # fmt: skip
+    return result
 
 
 # ---- optimizers ----
@@ -287,7 +373,7 @@ def _update(function, parameters, gradients, states, *numbers):
             array = array.copy()
         addresses.append(from_buffer(ctype, array))
     size = parameters.size
-    run(
+    _run(
         getattr(kernels, function), size, BLOCK, size, len(addresses), parameters.counts,
         parameters.addresses, *state_addresses, ffi.new(kernels.pointers, addresses), *numbers,
     )

@@ -1,15 +1,17 @@
-"""One kernel call, spread over threads. cffi releases the GIL while C runs."""
+"""One kernel call, shared by threads. cffi releases the GIL while C runs."""
 
+import atexit
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
-# Elements. Here two threads beat one for the kernels timed on two cores (mse, l1, BCE on logits, cross-entropy, sgd,
-# adam; timeit with MINIGRAD_NUM_THREADS 1 and 2). At half of it the mean squared error took 1.04 to 1.10 times as long.
-SMALLEST_SPLIT = 1 << 21
-SLICES_PER_THREAD = 4  # so that a thread that wakes late, or is interrupted, is not waited for
+# Elements; smaller calls stay on one thread. Here, on two cores, two threads need 0.55 to 0.92 of one thread's time for
+# the kernels timed (adam, mse, BCE on logits, cross-entropy), and half of it eight times further up.
+SMALLEST_SPLIT = 1 << 15
+SLICES_PER_THREAD = 4  # so that a thread that comes late, or is interrupted, is not waited for
+PATIENCE = 60_000  # looks of a thread that waits for the next call, 1 to 3 ms in all
 
-_pool = None
+_team = None
+_making = threading.Lock()
 
 
 def _number_of_threads(value, source):
@@ -52,57 +54,78 @@ def set_num_threads(number):
     """
     global _threads
     _threads = _number_of_threads(number, "set_num_threads()")
-    _forget_pool()
+    _end_team()
 
 
-def run(kernel, count, block, work, *arguments):
-    """Call `kernel(begin, end, *arguments)` on slices of [0, count) that start at multiples of `block`.
+def slice_length(count, block, work):
+    """How long the slices of a call on [0, count) are: a multiple of `block`, or all of it.
 
     Args:
-        work: how many elements the call touches; small work stays on this thread.
-
-    Returns:
-        The smallest nonzero result of a slice, or 0.
+        work: how many elements the call touches; small work is not shared.
     """
-    threads = _threads
-    if work < SMALLEST_SPLIT or threads == 1 or count <= block:
-        return kernel(0, count, *arguments) or 0
+    if work < SMALLEST_SPLIT or _threads == 1 or count <= block:
+        return max(count, 1)
+    return block * -(-count // (block * _threads * SLICES_PER_THREAD))
 
-    blocks = -(-count // block)
-    step = block * -(-blocks // (threads * SLICES_PER_THREAD))
-    starts = deque(range(0, count, step))
-    codes = []
 
-    def work_through_slices():
+class Team:
+    """Threads that wait for calls to share; csrc/team.h says how. `serve` and `state` are C's."""
+
+    def __init__(self, serve, state, size):
+        self.serve, self.state = serve, state
+        self.ended, self.wake = False, threading.Semaphore(0)
+        self.threads = [threading.Thread(target=self._attend, daemon=True, name="minigrad") for _ in range(size)]
+        for thread in self.threads:
+            thread.start()
+
+    def _attend(self):
         while True:
-            try:
-                begin = starts.popleft()
-            except IndexError:
+            self.wake.acquire()
+            while self.wake.acquire(blocking=False):
+                pass  # it may have been called more than once before it woke
+            if self.ended:
                 return
-            codes.append(kernel(begin, min(begin + step, count), *arguments) or 0)
+            self.serve(self.state, PATIENCE)
 
-    pool = _get_pool(threads)
-    helpers = [pool.submit(work_through_slices) for _ in range(threads - 1)]
-    work_through_slices()
-    for helper in helpers:
-        if not helper.cancel():  # one that has not begun has nothing left to do
-            helper.result()
-    return min(filter(None, codes), default=0)
+    def gather(self):
+        """Wake the threads that sleep; C's view of the team."""
+        missing = len(self.threads) - self.state.serving
+        if missing > 0:
+            self.wake.release(missing)
+        return self.state
 
-
-def _get_pool(threads):
-    global _pool
-    pool = _pool  # another thread may forget it at any time
-    if pool is None:
-        pool = _pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="minigrad")
-    return pool
-
-
-def _forget_pool():
-    """Drop the pool; in a forked child its threads do not exist."""
-    global _pool
-    _pool = None
+    def end(self):
+        """End the threads, and wait until they have."""
+        self.ended = True
+        for thread in self.threads:
+            while thread.is_alive():
+                self.wake.release()
+                thread.join(0.01)
 
 
+def get_team(serve, make_state):
+    """The team of `get_num_threads()` threads, the caller being one of them."""
+    global _team
+    team = _team  # another thread may end it at any time; its state lives as long as somebody uses it
+    if team is None:
+        with _making:
+            team = _team = _team or Team(serve, make_state(), _threads - 1)
+    return team
+
+
+def _end_team():
+    global _team
+    team, _team = _team, None
+    if team is not None:
+        team.end()
+
+
+def _forget_team():
+    """In a forked child the threads do not exist, and the lock may be held by one of them."""
+    global _team, _making
+    _team, _making = None, threading.Lock()
+
+
+atexit.register(_end_team)  # a thread that is in C must not outlive what it looks at
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_team)

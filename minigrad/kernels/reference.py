@@ -212,6 +212,32 @@ def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need
     return _reduce((factor * z**p).sum(axis=1), slopes, rows, reduction, need_gradient)
 
 
+# ---- layers ----
+
+
+def relu(input):
+    """max(input, 0); NaN stays NaN."""
+    return np.maximum(input, input.dtype.type(0))
+
+
+def relu_backward(upstream, result):
+    """`upstream` where `result`, what relu gave, is positive; else 0, also where `upstream` is not finite."""
+    return np.where(result > 0, upstream, upstream.dtype.type(0))
+
+
+def sum_rows(matrix):
+    """The sum over the rows of a matrix."""
+    return matrix.sum(axis=0, dtype=matrix.dtype)
+
+
+def matmul(left, right, bias=None):
+    """left right (+ bias on each row)."""
+    result = np.matmul(left, right)
+    if bias is not None:
+        result += bias
+    return result
+
+
 # ---- optimizers ----
 
 

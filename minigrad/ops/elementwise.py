@@ -9,9 +9,11 @@ import math
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, kernels
 from ..primitive import primitive
 from ..tensor import Tensor, as_array, wrap
+
+SMALL = 1 << 10  # elements; below, NumPy's loop ends before a kernel's call begins
 
 # Arithmetic
 
@@ -112,11 +114,26 @@ def _softplus(x):
 softplus = primitive(_softplus, "softplus", "log(1 + e^x), without overflow; its derivative is the sigmoid.", promotes="float")
 softplus.vjps(lambda grad, _out, x: grad * sigmoid(x))
 
+
+def _relu(x):
+    if x.size < SMALL:
+        return np.maximum(x, _zero[x.dtype])
+    return kernels.active.relu(x)
+
+
+def _relu_rule(grad, out, _x):
+    if type(grad) is not np.ndarray:
+        return where(out > 0, grad, 0.0)
+    if out.size < SMALL:
+        return np.where(out > _zero[out.dtype], grad, _zero[out.dtype])
+    return kernels.active.relu_backward(grad, out)
+
+
 # A zero of the right dtype spares NumPy the conversion, a third of a small call.
 _zero = {dtype: np.zeros((), dtype) for dtype in dtypes.supported}
 
-relu = primitive(lambda x: np.maximum(x, _zero[x.dtype]), "relu", "max(x, 0); the derivative at the kink is 0.")
-relu.vjps(lambda grad, out, _x: grad * (out > _zero[out.dtype]))
+relu = primitive(_relu, "relu", "max(x, 0); the derivative at the kink is 0.")
+relu.vjps(_relu_rule)
 
 # Kinks
 

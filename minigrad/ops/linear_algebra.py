@@ -5,43 +5,55 @@ from functools import lru_cache
 
 import numpy as np
 
+from .. import kernels
 from ..primitive import primitive, record
 from ..tensor import Tensor
 from .shaping import reshape_to
 
-SMALL = 1 << 14  # elements
+
+SMALL_PRODUCT = 1 << 17  # multiplications
+SMALL_SUM = 1 << 13  # elements
 
 
-def _product(x, y):
-    # ndarray.dot has half the overhead of np.matmul, which small networks notice, but clears its result first.
-    small = x.ndim == y.ndim == 2 and x.size < SMALL and y.size < SMALL
-    return x.dot(y) if small else np.matmul(x, y)
-
-
-# At least two axes on both sides; the ones before them broadcast.
-_matmul = primitive(_product, "matmul")
-_matmul.vjps(lambda grad, _out, _x, y: grad @ y.mT, lambda grad, _out, x, _y: x.mT @ grad)
-
-
-@lru_cache(maxsize=64)
-def _ones(count, dtype):
-    """To sum rows by a product: BLAS does it several times faster than np.add.reduce."""
-    return np.ones(count, dtype)
-
-
-def _affine(x, weight, bias=None):
-    out = _product(x, weight.T)
+def _product(x, y, bias=None):
+    """x y (+ bias on each row) for arrays. Where there is little to do, NumPy has done it sooner than a kernel."""
+    if x.ndim != 2 or y.ndim != 2:
+        return np.matmul(x, y)
+    if x.size * y.shape[1] >= SMALL_PRODUCT:
+        return kernels.active.matmul(x, y, bias)
+    out = x.dot(y)  # half the overhead of np.matmul
     if bias is not None:
         out += bias
     return out
 
 
+def _times(x, y):
+    """The product in a rule, which gets arrays or Tensors."""
+    return _product(x, y) if type(x) is np.ndarray else x @ y
+
+
+# At least two axes on both sides; the ones before them broadcast.
+_matmul = primitive(_product, "matmul")
+_matmul.vjps(lambda grad, _out, _x, y: _times(grad, y.mT), lambda grad, _out, x, _y: _times(x.mT, grad))
+
+
+@lru_cache(maxsize=64)
+def _ones(count, dtype):
+    return np.ones(count, dtype)
+
+
+def _sum_rows(grad):
+    if type(grad) is np.ndarray and grad.size >= SMALL_SUM:
+        return kernels.active.sum_rows(grad)
+    return _ones(len(grad), grad.dtype) @ grad  # several times faster than np.add.reduce
+
+
 # For a matrix x of rows.
-affine = primitive(_affine, "linear")
+affine = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear")
 affine.vjps(
-    lambda grad, _out, _x, weight, *_bias: grad @ weight,
-    lambda grad, _out, x, _weight, *_bias: grad.T @ x,
-    lambda grad, _out, _x, _weight, _bias: _ones(len(grad), grad.dtype) @ grad,
+    lambda grad, _out, _x, weight, *_bias: _times(grad, weight),
+    lambda grad, _out, x, _weight, *_bias: _times(grad.T, x),
+    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
 )
 
 
@@ -71,7 +83,7 @@ def linear(input, weight, bias=None):
         rows = reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape_to(linear(rows, weight, bias), shape=(*x.shape[:-1], w.shape[0]))
     args, arrays = ((input, weight), (x, w)) if b is None else ((input, weight, bias), (x, w, b))
-    return record(affine, _affine(x, w, b), args, arrays)
+    return record(affine, _product(x, w.T, b), args, arrays)
 
 
 def describe(value):

@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minigrad import kernels
-from minigrad.kernels import reference
+from minigrad.kernels import parallel, reference
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,24 +127,48 @@ def test_forked_child_has_threads_of_its_own(native):
     assert (code, output) == (0, "0"), errors
 
 
-def test_threads_are_used_only_for_large_work(native, monkeypatch):
+def test_only_large_work_is_cut(monkeypatch):
     """Small work stays on the calling thread, large work is cut at multiples of the block."""
-    from minigrad.kernels import parallel
-
-    calls = []
     monkeypatch.setattr(parallel, "_threads", 2)
-    for work in (10, parallel.SMALLEST_SPLIT):
-        parallel.run(lambda begin, end: calls.append((begin, end)), 10_000, 4096, work)
-    assert calls[0] == (0, 10_000)
-    assert sorted(calls[1:]) == [(0, 4096), (4096, 8192), (8192, 10_000)]
+    assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT - 1) == 10_000
+    assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 1300
+    assert parallel.slice_length(100, 100, parallel.SMALLEST_SPLIT) == 100
+    assert parallel.slice_length(0, 100, 0) == 1
+    monkeypatch.setattr(parallel, "_threads", 1)
+    assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 10_000
 
 
-def test_an_error_in_a_slice_is_raised(threads):
-    from minigrad.kernels import parallel
+def test_a_team_shares_the_work_and_goes_to_sleep(native, threads):
+    """Every thread of the team takes slices while there are some, and leaves C when there are none for a while."""
+    threads(3)
+    x = np.ones(1_000_000, np.float32)
+    deadline, seen = time.monotonic() + 30, 0
+    while seen < 2 and time.monotonic() < deadline:
+        native.mse_loss(x, x, reduction="sum", need_gradient=True)
+        seen = max(seen, parallel._team.state.serving)
+    assert seen == 2
+    while parallel._team.state.serving and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert parallel._team.state.serving == 0
 
+
+def test_calls_of_many_threads_at_once(native, threads):
+    """The team serves one call at a time; the others do not wait for it, and all are right."""
     threads(2)
-    with pytest.raises(ZeroDivisionError):
-        parallel.run(lambda begin, end: 1 // 0, 10_000, 100, 10_000)
+    x = np.random.default_rng(0).normal(size=300_000)
+    expected, wrong = native.mse_loss(x, x * x, reduction="sum", need_gradient=True)[1].tobytes(), []
+
+    def work():
+        for _ in range(50):
+            if native.mse_loss(x, x * x, reduction="sum", need_gradient=True)[1].tobytes() != expected:
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
 
 
 def test_config_says_what_runs(native):
