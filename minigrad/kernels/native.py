@@ -316,10 +316,9 @@ def matmul(left, right, bias=None):
     result = empty((rows, columns), dtype)
     offset = _readable("matmul", "bias", bias, ctype, dtype, (columns,))
     (left, *left_strides), (right, *right_strides) = _matrix(ctype, left), _matrix(ctype, right)
-    # Not many slices, as each lays out its factors anew, the left one only if it is in column order.
-    slices = max(1, min((4 if left_strides[1] == 1 else 2) * parallel.get_num_threads(), columns // 64))
-    width = 3 * VECTOR if columns >= 9 * VECTOR * slices else VECTOR
-    block = -(-columns // (width * slices)) * width
+    # Few slices, as each lays out its factors anew.
+    slices = max(1, min(2 * parallel.get_num_threads(), columns // 64))
+    block = -(-columns // (VECTOR * slices)) * VECTOR
     _run(
         kernels.matmul, columns, block, rows * inner * columns // PRODUCT_WORK, from_buffer(ctype, result), rows, inner, columns,
         left, *left_strides, right, *right_strides, offset,
