@@ -1,4 +1,4 @@
-"""The images that the examples train on: the 8x8 digits beside this file, and folders in the idx.gz format of MNIST."""
+"""The images that the examples train on: the 8x8 digits beside this file, MNIST (idx.gz) and CIFAR-10 (binary)."""
 
 import gzip
 import math
@@ -12,11 +12,21 @@ DIGITS = Path(__file__).parent / "data" / "digits.csv.gz"
 IDX_FILES = (
     "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
 )  # fmt: skip
+CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+CIFAR10_RECORD = 1 + 3 * 32 * 32  # bytes: a label, then the red, the green and the blue values, row by row
+CIFAR10_SOURCE = (
+    "Expected: a folder with the six files of CIFAR-10's binary version, data_batch_1.bin to data_batch_5.bin and\n"
+    "test_batch.bin: fetch and unpack https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz (162 MB)"
+)
+OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FASHION = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
 class Images(NamedTuple):
-    """Images (count, height, width) as float32 from 0 to 1, their labels (count) as int64, and the names of the classes."""
+    """Images as float32 from 0 to 1, their labels (count) as int64, and the names of the classes.
+
+    Grey images have the shape (count, height, width), colour images (count, 3, height, width).
+    """
 
     name: str
     train_images: np.ndarray
@@ -104,3 +114,42 @@ def read_idx(path, dimensions):
             f"but {len(content) - header:,} follow"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def load_cifar10(folder):
+    """CIFAR-10 (Krizhevsky 2009) from the six files of its binary version in `folder`, whole or in part.
+
+    A file holds any number of whole records of 3,073 bytes, at least one; the original ones hold 10,000 each.
+
+    Raises FileNotFoundError when files are missing, ValueError when one is damaged or not what its name says.
+    """
+    folder = Path(folder).expanduser().resolve()
+    missing = [name for name in CIFAR10_FILES if not (folder / name).is_file()]
+    if missing:
+        problem = f"lacks {', '.join(missing)}" if folder.is_dir() else "is not a folder"
+        raise FileNotFoundError(f"{folder} {problem}.\n{CIFAR10_SOURCE}")
+    *train, test = (read_cifar10(folder / name) for name in CIFAR10_FILES)
+    train_images, train_labels = (np.concatenate(parts) for parts in zip(*train))
+    return Images("CIFAR-10", train_images, train_labels, *test, OBJECTS)
+
+
+def read_cifar10(path):
+    """The images and the labels of one file of CIFAR-10."""
+    content = np.fromfile(path, np.uint8)
+    if len(content) == 0 or len(content) % CIFAR10_RECORD:
+        raise ValueError(
+            f"{path}: {len(content):,} bytes are not one or more whole records of {CIFAR10_RECORD:,}; "
+            "it was cut off, or it is not the binary version: fetch it again"
+        )
+    records = content.reshape(-1, CIFAR10_RECORD)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() > 9:
+        raise ValueError(f"{path}: record {labels.argmax()} has the label {labels.max()}, expected 0 to 9")
+    images = records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32)
+    images /= 255
+    return images, labels
+
+
+def find_folder(below, name):
+    """The folder at or below `below` that holds a file called `name`: the first by its path, or None."""
+    return min((path.parent for path in Path(below).expanduser().rglob(name) if path.is_file()), default=None)

@@ -1,7 +1,7 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, with C kernels for losses and optimizers."""
 
 from . import autograd, cuda, kernels, nn, optim, utils
-from .autograd import enable_grad, gradcheck, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import GradcheckError, enable_grad, gradcheck, gradgradcheck, is_grad_enabled, no_grad, set_grad_enabled
 from .cuda import device
 from .dtypes import bool_ as bool
 from .dtypes import float32, float64, int32, int64, uint8
@@ -9,6 +9,7 @@ from .dtypes import float32 as float
 from .dtypes import float64 as double
 from .dtypes import int32 as int
 from .dtypes import int64 as long
+from .gradcheck import check_optimizer
 from .kernels import get_num_threads, set_num_threads
 from .ops import *
 from .random import Generator, manual_seed

@@ -1,12 +1,12 @@
 """Gradients as values, and the public names around them."""
 
 from .function import Function
-from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .gradcheck import GradcheckError, check_optimizer, gradcheck, gradgradcheck
 from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor, accumulate, current_node, gradients, run_backward
 
 __all__ = [
-    "Function", "GradcheckError", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "is_grad_enabled",
+    "Function", "GradcheckError", "backward", "check_optimizer", "enable_grad", "grad", "gradcheck", "gradgradcheck", "is_grad_enabled",
     "no_grad", "set_grad_enabled",
 ]  # fmt: skip
 

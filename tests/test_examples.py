@@ -126,7 +126,7 @@ def test_the_gradient_check_finds_a_wrong_gradient():
     assert "all 158 derivatives of a 9-5-5-10 copy" in digits.check_gradients(
         [9, 256, 64, 10], minigrad.nn.functional.cross_entropy, images, labels
     )
-    with pytest.raises(minigrad.autograd.GradcheckError, match="loss: .* gradients for input"):
+    with pytest.raises(minigrad.autograd.GradcheckError, match="loss: the gradient is wrong"):
         digits.check_gradients([9, 256, 64, 10], wrong, images, labels)
 
 

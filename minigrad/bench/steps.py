@@ -1,58 +1,33 @@
-"""Whole training steps of small networks, minigrad beside PyTorch.
-
-A step is zero_grad, forward, cross-entropy, backward, and Adam (PyTorch's with `fused=True`). Each
-framework runs in a process of its own, so that their thread pools do not fight; the processes take
-turns, and all start from the same weights and data. Before anything is timed, their losses over ten
-steps must agree.
-"""
-
-import importlib.util
-import json
-import statistics
-import subprocess
-import sys
-import time
+"""Whole training steps of small networks: zero_grad, forward, cross-entropy, backward, Adam."""
 
 import numpy as np
 
-# Layer sizes and batch.
-CASES = {
-    "2-16-16-2, batch 32": ((2, 16, 16, 2), 32),
-    "784-128-10, batch 64": ((784, 128, 10), 64),
-    "784-512-512-10, batch 128": ((784, 512, 512, 10), 128),
-    "3072-1024-1024-10, batch 256": ((3072, 1024, 1024, 10), 256),
-}
-FRAMEWORKS = ("minigrad", "torch")
+STEPS_COMPARED = 10
 
 
-def numbers(sizes, batch):
+def numbers(row):
     """Weights, biases, inputs and classes: the same for every framework."""
-    rng = np.random.default_rng(0)
-    weights = [rng.uniform(-1, 1, (n, m)).astype(np.float32) / np.sqrt(m) for m, n in zip(sizes, sizes[1:])]
-    biases = [np.zeros(n, np.float32) for n in sizes[1:]]
-    return weights, biases, rng.standard_normal((batch, sizes[0])).astype(np.float32), rng.integers(sizes[-1], size=batch)
-
-
-def make_step(framework, sizes, batch):
-    """A function that does one training step and returns the loss. The two APIs are the same."""
-    weights, biases, inputs, classes = numbers(sizes, batch)
-    if framework == "torch":
-        import torch as library
-
-        fused = {"fused": True}
-    else:
-        import minigrad as library
-
-        fused = {}
-    nn = library.nn
+    (batch, _), *shapes = row.shapes
+    rng, dtype = np.random.default_rng(0), np.dtype(row.dtype)
     layers = []
-    for weight, bias in zip(weights, biases):
+    for shape in shapes[::2]:
+        weight = rng.uniform(-1, 1, shape) / np.sqrt(shape[1])
+        layers.append((weight.astype(dtype), np.zeros(shape[0], dtype)))
+    inputs = rng.standard_normal((batch, shapes[0][1])).astype(dtype)
+    return layers, inputs, rng.integers(shapes[-1][0], size=batch)
+
+
+def build_step(library, row):
+    """In minigrad, or in PyTorch with the fused optimizer. Returns the step, and the losses of the first ten."""
+    weights, inputs, classes = numbers(row)
+    nn, layers = library.nn, []
+    for weight, bias in weights:
         layer = nn.Linear(weight.shape[1], weight.shape[0])
-        with library.no_grad():
-            layer.weight.copy_(library.from_numpy(weight))
-            layer.bias.copy_(library.from_numpy(bias))
+        layer.weight = nn.Parameter(library.from_numpy(weight))
+        layer.bias = nn.Parameter(library.from_numpy(bias))
         layers += [layer, nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
+    fused = {"fused": True} if library.__name__ == "torch" else {}
     optimizer = library.optim.Adam(model.parameters(), lr=1e-3, **fused)
     criterion = nn.CrossEntropyLoss()
     x, y = library.from_numpy(inputs), library.from_numpy(classes)
@@ -64,61 +39,35 @@ def make_step(framework, sizes, batch):
         optimizer.step()
         return loss
 
-    return step
+    return step, lambda: {"losses": np.array([step().item() for _ in range(STEPS_COMPARED)])}
 
 
-def worker(framework):
-    """Serve requests from standard input: a case to prepare, or a number of seconds to run for."""
-    step = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "case" in request:
-            step = make_step(framework, *CASES[request["case"]])
-            answer = [step().item() for _ in range(10)]
-        else:
-            answer, end = [], time.perf_counter() + request["seconds"]
-            while (start := time.perf_counter()) < end or len(answer) < 5:
-                step()
-                answer.append(time.perf_counter() - start)
-        print(json.dumps(answer), flush=True)
+def build_step_jax(row):
+    """In JAX: one compiled function for the whole step, with optax's Adam; the old weights' memory is reused."""
+    import jax
+    import optax
 
+    jax.config.update("jax_enable_x64", row.dtype == "float64")
+    weights, inputs, classes = numbers(row)
+    optimizer = optax.adam(1e-3)
 
-class Framework:
-    """A worker process."""
+    def loss_of(layers, x, y):
+        for i, (weight, bias) in enumerate(layers):
+            x = (jax.nn.relu(x) if i else x) @ weight.T + bias
+        return optax.softmax_cross_entropy_with_integer_labels(x, y).mean()
 
-    def __init__(self, name):
-        command = [sys.executable, "-c", f"from minigrad.bench.steps import worker; worker({name!r})"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def update(layers, state, x, y):
+        loss, gradients = jax.value_and_grad(loss_of)(layers, x, y)
+        changes, state = optimizer.update(gradients, state)
+        return optax.apply_updates(layers, changes), state, loss
 
-    def ask(self, **request):
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError("bench: a worker process ended; its error stands above")
-        return json.loads(answer)
+    compiled = jax.jit(update, donate_argnums=(0, 1))
+    layers, x, y = jax.tree.map(jax.numpy.asarray, (weights, inputs, classes))
+    state = optimizer.init(layers)
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    def step():
+        nonlocal layers, state
+        layers, state, loss = jax.block_until_ready(compiled(layers, state, x, y))
+        return loss
 
-
-def measure(rounds, seconds, progress):
-    """Yield a row per case: the medians of each framework in seconds, and the ratio of each round."""
-    names = [name for name in FRAMEWORKS if importlib.util.find_spec(name)]
-    frameworks = {name: Framework(name) for name in names}
-    try:
-        for case in CASES:
-            losses = {name: framework.ask(case=case) for name, framework in frameworks.items()}
-            for name, values in losses.items():
-                np.testing.assert_allclose(values, losses["minigrad"], rtol=1e-4, atol=1e-5, err_msg=f"{name} and minigrad disagree")
-            for framework in frameworks.values():
-                framework.ask(seconds=seconds)  # warm up
-            medians = {name: [] for name in names}
-            for turn in range(rounds):
-                for name in names if turn % 2 else reversed(names):
-                    medians[name].append(statistics.median(frameworks[name].ask(seconds=seconds)))
-                progress()
-            yield case, medians
-    finally:
-        for framework in frameworks.values():
-            framework.close()
+    return step, lambda: {"losses": np.array([float(step()) for _ in range(STEPS_COMPARED)])}

@@ -1,0 +1,163 @@
+"""How a row becomes a call, the same in every framework: minigrad's and PyTorch's names are one.
+
+A builder takes a library and a row and returns the call to time, and a function that gives the results to compare.
+All draw their numbers from the same seed.
+"""
+
+import importlib
+import timeit
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from ..kernels import get_num_threads
+from .steps import build_step, build_step_jax
+
+
+class Call(NamedTuple):
+    """What is timed, what it computed, and how the time of one call follows from what the clock says."""
+
+    run: Callable
+    results: Callable
+    seconds: Callable = float
+
+
+def _draw(kind, rng, shape, dtype):
+    if kind == "normal":
+        return rng.standard_normal(shape, dtype)
+    if kind == "classes":
+        return rng.integers(shape[1], size=shape[0])
+    uniform = rng.random(shape, dtype) * dtype.type(0.98) + dtype.type(0.01)  # away from the poles of log
+    return uniform if kind == "uniform" else uniform / uniform.sum(axis=1, keepdims=True)
+
+
+def build_loss(library, row):
+    """Forward and backward of a loss."""
+    rng, dtype, shape = np.random.default_rng(0), np.dtype(row.dtype), row.shapes[0]
+    input, target = (library.from_numpy(_draw(kind, rng, shape, dtype)) for kind in row.kernel.draws)
+    input.requires_grad_()
+    loss = getattr(library.nn.functional, row.kernel.function)
+
+    def run():
+        input.grad = None
+        value = loss(input, target)
+        value.backward()
+        return value
+
+    return Call(run, lambda: {"value": run().detach().numpy(), "gradient": input.grad.numpy()})
+
+
+def build_optimizer(library, row):
+    """A step of an optimizer; the gradients stay what they are."""
+    rng, dtype = np.random.default_rng(0), np.dtype(row.dtype)
+    parameters = []
+    for shape in row.shapes:
+        parameter = library.from_numpy(rng.standard_normal(shape, dtype)).requires_grad_()
+        parameter.grad = library.from_numpy(rng.standard_normal(shape, dtype))
+        parameters.append(parameter)
+    more = row.kernel.torch if library.__name__ == "torch" else {}
+    optimizer = getattr(library.optim, row.kernel.function)(parameters, **row.kernel.options, **more)
+
+    def results():
+        for _ in range(3):
+            optimizer.step()
+        return {f"parameter {i}": p.detach().numpy() for i, p in enumerate(parameters)}
+
+    return Call(optimizer.step, results)
+
+
+def build_layer(library, row):
+    """Forward and backward of a layer, from a random upstream gradient; the first shape is the input's."""
+    rng, dtype, shapes = np.random.default_rng(0), np.dtype(row.dtype), row.shapes
+    inputs = [library.from_numpy(_draw("normal", rng, shape, dtype)).requires_grad_() for shape in shapes]
+    layer = getattr(library.nn.functional, row.kernel.function)
+    upstream = library.from_numpy(_draw("normal", rng, tuple(layer(*inputs).shape), dtype))
+
+    def run():
+        for each in inputs:
+            each.grad = None
+        value = layer(*inputs)
+        value.backward(upstream)
+        return value
+
+    def results():
+        value = run().detach().numpy()
+        return {"value": value, **{f"gradient {i}": each.grad.numpy() for i, each in enumerate(inputs)}}
+
+    return Call(run, results)
+
+
+def build_chain(library, row):
+    """Twenty chained matrix products, all factors trained."""
+    rng, shape = np.random.default_rng(0), row.shapes[0]
+    noise = rng.standard_normal((21, *shape)) / (2 * shape[0])
+    factors = [library.from_numpy((np.eye(*shape) + n).astype(row.dtype)).requires_grad_() for n in noise]
+
+    def run():
+        product = factors[0]
+        product.grad = None
+        for factor in factors[1:]:
+            factor.grad = None
+            product = product @ factor
+        value = product.sum()
+        value.backward()
+        return value
+
+    def results():
+        value = run().detach().numpy()
+        return {"value": value, **{f"gradient {i}": f.grad.numpy() for i, f in enumerate(factors)}}
+
+    return Call(run, results)
+
+
+def build_stream(row, smallest):
+    """NumPy's streaming loops: as many arrays updated, read and written as the kernel must, with next to no arithmetic.
+
+    They run whole or cut for all threads, whichever is faster here. For a small row, `smallest` bytes are streamed
+    in its place, and the time of a call on nothing is taken off: it is the memory that is measured, not NumPy's call.
+    """
+    kernel, dtype = row.kernel, np.dtype(row.dtype)
+    count = max(row.elements, smallest // kernel.bytes_per_element(dtype))
+    updated = [np.ones(count, dtype) for _ in range(kernel.updated)]
+    read = [np.full(count, 1e-6, dtype) for _ in range(kernel.read)]
+    written = [np.ones(count, dtype) for _ in range(kernel.written)]
+
+    def loop(part):
+        for i, array in enumerate(written):  # the last from what the others leave
+            sources = read[i : i + 1] if i < len(written) - 1 else read[i:]
+            operation = np.add if len(sources) == 2 else np.negative
+            operation(*[source[part] for source in sources], out=array[part])
+        if updated:  # the gradient goes into the parameter, the other arrays are updated by themselves
+            np.add(updated[0][part], read[0][part], out=updated[0][part])
+            for array in updated[1:]:
+                np.negative(array[part], out=array[part])
+
+    threads = get_num_threads()
+    pool, step = ThreadPoolExecutor(threads), -(-count // threads)
+    parts = [slice(begin, begin + step) for begin in range(0, count, step)]
+    ways = [lambda: loop(slice(None)), lambda: list(pool.map(loop, parts))]
+    run = min(ways, key=lambda way: min(timeit.repeat(way, number=1, repeat=5)))
+    nothing = min(timeit.repeat(lambda: loop(slice(0)), number=100, repeat=20)) / 100 if run is ways[0] else 0.0
+    share = row.bytes / (count * kernel.bytes_per_element(dtype))
+    return Call(run, dict, lambda seconds: max(seconds - nothing, seconds / 10) * share)
+
+
+BUILDERS = {
+    "loss": build_loss,
+    "loss over rows": build_loss,
+    "optimizer": build_optimizer,
+    "activation": build_layer,
+    "linear": build_layer,
+    "engine": build_chain,
+    "step": lambda library, row: Call(*build_step(library, row)),
+}
+
+
+def build(library, row, smallest):
+    """The `Call` of a row in "minigrad", "torch", "jax", or as a bare "stream"."""
+    if library == "stream":
+        return build_stream(row, smallest)
+    if library == "jax":
+        return Call(*build_step_jax(row))
+    return BUILDERS[row.kernel.family](importlib.import_module(library), row)

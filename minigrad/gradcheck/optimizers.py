@@ -1,0 +1,359 @@
+"""Optimizers compared, step by step, with the recurrence they claim, and a name for what a wrong one does instead."""
+
+import inspect
+import itertools
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from .. import kernels
+from ..tensor import wrap
+from .recurrences import NEUTRAL, RECURRENCES, VARIANTS
+from .report import GradcheckError
+
+# The values of each option; every combination is tried.
+_COMMON = dict(weight_decay=(0, 0.1), maximize=(False, True))
+_ADAM = dict(lr=(0.02,), betas=((0.9, 0.999), (0.7, 0.95)), eps=(1e-8, 1e-3), amsgrad=(False, True), **_COMMON)
+_OPTIONS = {
+    "SGD": dict(lr=(0.05,), momentum=(0, 0.9), dampening=(0, 0.3), nesterov=(False, True), **_COMMON),
+    "Adagrad": dict(lr=(0.1,), lr_decay=(0, 0.05), initial_accumulator_value=(0, 0.5), eps=(1e-10, 1e-3), **_COMMON),
+    "RMSprop": dict(
+        lr=(0.02,), alpha=(0.99, 0.8), eps=(1e-8, 1e-3), momentum=(0, 0.7), centered=(False, True), **_COMMON
+    ),
+    "Adam": _ADAM,
+    "AdamW": _ADAM,
+}
+
+
+# ---- following the optimizer and the recurrence over the same gradients ----
+
+_SHAPES = (
+    (), (1,), (0,), (0, 3), (2,), (3,), (4,), (7,), (8,), (9,), (15,), (16,), (17,), (33,), (1030,), (4, 1, 5), (3, 5),
+)  # fmt: skip
+_WIDTHS = (2, 4, 8, 16)  # of vectors
+
+
+class _Problem:
+    """Starting values and gradients of very different scales; half way a scheduler halves lr."""
+
+    def __init__(self, dtype, steps):
+        rng = np.random.default_rng(steps)
+        self.dtype = np.dtype(dtype)
+
+        def spread(shape, low, high):
+            return np.asarray(rng.standard_normal(shape) * 10 ** rng.uniform(low, high, shape), self.dtype)
+
+        self.start = [spread(shape, -1, 1) for shape in _SHAPES]
+        self.start[-1] = np.asfortranarray(self.start[-1])  # kernels in C want contiguous memory
+        scales = [np.asarray(10 ** rng.uniform(-9, 4, shape), self.dtype) for shape in _SHAPES]
+        self.gradients = [[scale * spread(scale.shape, 0, 0) for scale in scales] for _ in range(steps)]
+        self.gradients[2][8] = self.gradients[3][4] = None  # without a gradient a parameter is left alone
+        self.gradients[2][5] = np.zeros_like(self.gradients[2][5])
+
+    def steps(self, lr):
+        """(lr, gradients) of each step."""
+        for t, gradients in enumerate(self.gradients):
+            yield lr if t < len(self.gradients) // 2 else lr / 2, gradients
+
+    def predict(self, step, options, path):
+        """Where each step should lead from where the path was, and one rounding of the way travelled, step by step.
+
+        A recurrence on a way of its own would, where weight decay feeds errors back, soon be elsewhere altogether.
+        """
+        states, counts = [{} for _ in _SHAPES], [0] * len(_SHAPES)
+        o, limits = SimpleNamespace(**options), np.finfo(self.dtype)
+        travelled = np.abs(path[0])
+        yield path[0], limits.eps * travelled + limits.tiny
+        for here, (o.lr, gradients) in zip(path, self.steps(options["lr"])):
+            values = self.split(here)
+            for i, g in enumerate(gradients):
+                if g is not None:
+                    counts[i] += 1
+                    with np.errstate(all="ignore"):
+                        values[i] = step(values[i], g.astype(np.float64), states[i], o, counts[i])
+            there = _row(values)
+            travelled = travelled + np.abs(there - here)
+            yield there, limits.eps * travelled + limits.tiny
+
+    def follow(self, factory, options, backend, lead=None):
+        """(optimizer, its first hyper-parameters, path, what it did that no optimizer may, or None).
+
+        With a path to follow, each step starts from there.
+        """
+        parameters = [wrap(p.copy(order="K")).requires_grad_() for p in self.start]
+        fault, path = None, [_row(self.start)]
+        with kernels.use(backend):
+            optimizer = factory(parameters, **options)
+            group = _group(optimizer)
+            first = {name: value for name, value in group.items() if name != "params"}
+            for t, (group["lr"], gradients) in enumerate(self.steps(group["lr"])):
+                for p, g in zip(parameters, gradients):
+                    p.grad = None if g is None else wrap(g.copy())
+                if lead is not None:
+                    for p, value in zip(parameters, self.split(lead[t])):
+                        p.detach().numpy()[...] = value
+                optimizer.step()
+                for p, g in zip(parameters, gradients):
+                    if p.dtype != self.dtype:
+                        fault = f"dtype changed to {p.dtype}"
+                    elif g is not None and (p.grad is None or not np.array_equal(p.grad.array, g)):
+                        fault = "gradient written"
+                path.append(_row([p.detach().numpy() for p in parameters]))
+                if fault:
+                    path += path[-1:] * (len(self.gradients) + 1 - len(path))
+                    break
+        return optimizer, first, np.array(path), fault
+
+    def split(self, row):
+        """The parameters whose elements stand in a row."""
+        parts = np.split(row, np.cumsum([p.size for p in self.start])[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, _SHAPES)]
+
+
+def _row(arrays):
+    return np.concatenate([np.ravel(a) for a in arrays]).astype(np.float64)
+
+
+def _group(optimizer):
+    groups = getattr(optimizer, "param_groups", None)
+    if not groups or "lr" not in groups[0]:
+        raise ValueError(f"check_optimizer: {type(optimizer).__name__} has no param_groups[0]['lr'], as PyTorch's have")
+    return groups[0]
+
+
+def _roundings(path, expected, rounding):
+    """How many roundings two paths are apart; NaN where one is not finite."""
+    with np.errstate(all="ignore"):
+        return np.where(path == expected, 0, np.abs(path - expected) / rounding)
+
+
+def _most(t):
+    """How many a right optimizer may be off in step t: each step rounds its state anew, and a few times."""
+    return 8 + t
+
+
+@dataclass
+class Run:
+    """One set of options, in one dtype, by one kind of kernels."""
+
+    problem: _Problem
+    step: object
+    options: dict
+    kernels: str
+    lead: np.ndarray  # where each step starts
+    path: np.ndarray  # where it leads
+    expected: np.ndarray
+    off: np.ndarray  # by how many roundings path and expected are apart
+    fault: str | None
+
+    def __post_init__(self):
+        self.misses = ~(self.off <= _most(np.arange(len(self.off)))[:, None])
+        self.wrong = self.misses.any(axis=0)  # the elements
+
+    def __bool__(self):
+        return self.fault is None and not self.wrong.any()
+
+    def fitted(self):
+        """The first lr, and by which factor the first step is too long."""
+        with np.errstate(all="ignore"):
+            ratio = (self.path[1] - self.path[0]) / (self.expected[1] - self.expected[0])
+        ratio = ratio[self.wrong & np.isfinite(ratio)]
+        return SimpleNamespace(lr=self.options["lr"], factor=float(np.median(ratio)) if ratio.size else 1.0)
+
+    def is_explained_by(self, variant, where=...):
+        """Whether the changed recurrence does what the optimizer did."""
+        steps = self.problem.predict(VARIANTS[variant](self.step, self.fitted()), self.options, self.lead)
+        return all(
+            (_roundings(here, expected, rounding)[where] <= _most(t)).all()
+            for t, (here, (expected, rounding)) in enumerate(zip(self.path, steps))
+        )
+
+    def place(self):
+        """Which elements go wrong, in words."""
+        parts = np.split(self.wrong, np.cumsum([p.size for p in self.problem.start])[:-1])
+        parts = {i: part for i, part in enumerate(parts) if part.size}
+        for width in _WIDTHS:
+            if not any(part[: part.size - part.size % width].any() for part in parts.values()):
+                return f"in the elements left over by vectors of {width}"
+        at = {tuple(np.flatnonzero(part)) for part in parts.values() if part.any()}
+        last = {(part.size - 1,) for part in parts.values()}
+        for where, name in ({(0,)}, "first"), (last, "last"):
+            if at <= where:
+                return f"in the {name} element"
+        wrong = [i for i, part in parts.items() if part.any()]
+        if len(wrong) <= len(parts) // 2 and all(parts[i].all() for i in wrong):
+            return f"in parameters of shape {', '.join(str(_SHAPES[i]) for i in wrong)} only"
+        if wrong == [i for i in parts if self.problem.start[i].flags.c_contiguous]:
+            return "where memory is contiguous"
+        return f"in {self.wrong.sum()} of {self.wrong.size} elements"
+
+    def __str__(self):
+        options = ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.options.items()
+                            if k not in NEUTRAL or v != NEUTRAL[k])  # fmt: skip
+        start = f"{self.problem.dtype.name}, {self.kernels:6}  {options}"
+        if self:
+            return f"{start}: right, off by {self.off.max():.2g} roundings"
+        if self.fault:
+            return f"{start}: {self.fault}"
+        step, element = np.argwhere(self.misses)[0]
+        ends = np.cumsum([p.size for p in self.problem.start])
+        i = int(np.searchsorted(ends, element, side="right"))
+        index = np.unravel_index(element - (ends[i] - self.problem.start[i].size), _SHAPES[i])
+        return (
+            f"{start}: first wrong after step {step}, shape {_SHAPES[i]}, index {tuple(map(int, index))}: "
+            f"{self.path[step, element]:.9g}, expected {self.expected[step, element]:.9g}"
+        )
+
+
+class OptimizerReport:
+    """What `check_optimizer` found: true if right; `cause` names what is wrong, `runs` holds everything."""
+
+    def __init__(self, name, runs):
+        self.name, self.runs = name, runs
+        self.wrong = [run for run in runs if not run]
+        self.cause = self._cause() if self.wrong else None
+
+    def __bool__(self):
+        return not self.wrong
+
+    @property
+    def error_estimate(self):
+        """The largest distance from the recurrence, in roundings of the way that a parameter travelled."""
+        return max(run.off.max() for run in self.runs)
+
+    def _cause(self):
+        """The first variant that explains most of the wrong runs, and where only some go wrong, which."""
+        if faults := [run.fault for run in self.wrong if run.fault]:
+            return faults[0]
+        if any(not np.isfinite(run.path).all() for run in self.wrong):
+            return "not finite"
+        run = self.wrong[0]
+        place, suspects = "", [v for v in VARIANTS if run.is_explained_by(v)]
+        if not suspects:
+            place, suspects = run.place(), [v for v in VARIANTS if run.is_explained_by(v, run.wrong)]
+        some = self.wrong[:: max(1, len(self.wrong) // 8)]
+        explained = {v: sum(r.is_explained_by(v, r.wrong if place else ...) for r in some) for v in suspects}
+        best = max(explained, key=explained.get, default="unknown")
+        if best == "constant factor":
+            best = f"constant factor {run.fitted().factor:.6g}"
+        broken = {run.kernels for run in self.wrong}
+        alone = f"in the {broken.pop()} kernels only" if len(broken) < len({run.kernels for run in self.runs}) else ""
+        return ", ".join(part for part in (best, place, alone) if part)
+
+    def __str__(self):
+        shown = self.wrong or self.runs
+        verdict = f"wrong: {self.cause}" if self.wrong else f"right, off by at most {self.error_estimate:.2g} roundings"
+        first = self.runs[0].problem
+        lines = [
+            f"{self.name}: {verdict}",
+            f"{len(self.runs) - len(self.wrong)} of {len(self.runs)} runs right, each {len(first.gradients)} steps of "
+            f"{len(first.start)} parameters",
+        ]
+        more = [f"... and {len(shown) - 10} more"] if len(shown) > 10 else []
+        return "\n  ".join([*lines, *map(str, shown[:10]), *more])
+
+
+def check_optimizer(
+    factory, recurrence=None, *, options=None, steps=20, dtypes=("float64", "float32"), raise_exception=True
+):
+    """Compare an optimizer, step by step, with the recurrence it claims.
+
+    It updates parameters of many shapes (0-d, empty, around the widths of vectors, not contiguous) by gradients from
+    1e-9 to 1e4, one missing and one zero on the way; half way lr is halved. The kernels in C lead, those in NumPy take
+    each step from the same place, and so does the recurrence in float64. Right is, for both kernels,
+
+        |p - recurrence| <= (8 + t) u (|p at the start| + the way travelled in t steps)
+
+    with u the spacing of the dtype at 1.
+
+    Args:
+        factory: called with a list of parameters, gives an optimizer; if a class, options are passed to it, too.
+        recurrence: `step(p, g, state, options, t)`, which gives the parameter after step t (from 1) and may keep
+            arrays in the dictionary `state`; or a generator function `steps(p, options)` that yields p, is sent
+            gradients and goes its own way; or one of "SGD", "Adagrad", "RMSprop", "Adam", "AdamW". By default the name
+            of the class, or of a base class, says which.
+        options: a list of dictionaries, keywords for factory; by default all combinations of a class's known options.
+        steps: how many, 4 or more.
+        dtypes: of the parameters.
+        raise_exception: raise if wrong; else return the report, which is then false.
+
+    Returns a report that is true if the optimizer is right. Its `cause` says what a wrong one does instead.
+
+    Raises:
+        GradcheckError: with the report, if the optimizer is wrong.
+        ValueError: for an optimizer of unknown recurrence, or too few steps.
+
+    Example:
+        >>> import minigrad
+        >>> print(minigrad.check_optimizer(lambda params: minigrad.optim.SGD(params, lr=0.1), dtypes=["float64"]))
+        SGD: right, off by at most ... roundings
+          ...
+        >>> class Hasty(minigrad.optim.SGD):
+        ...     def step(self):
+        ...         super().step()
+        ...         super().step()
+        >>> minigrad.check_optimizer(Hasty, options=[{"lr": 0.1}], raise_exception=False).cause
+        'constant factor 2'
+    """
+    if steps < 4:
+        raise ValueError(f"check_optimizer: steps must be 4 or more, got {steps}")
+    runs, problems = [], {dtype: _Problem(dtype, steps) for dtype in dtypes}
+    for row in _options_for(factory) if options is None else options:
+        for problem in problems.values():
+            lead = None
+            for backend in reversed(kernels.available()):  # those in C lead
+                optimizer, group, path, fault = problem.follow(factory, row, backend, lead)
+                if lead is None:
+                    step, claims = _recurrence_of(type(optimizer), recurrence)
+                    claimed, lead = {**NEUTRAL, **row, **group, **claims}, path
+                    expected, rounding = map(np.array, zip(*problem.predict(step, claimed, lead)))
+                off = _roundings(path, expected, rounding)
+                runs.append(Run(problem, step, claimed, backend, lead, path, expected, off, fault))
+    report = OptimizerReport(type(optimizer).__name__, runs)
+    if report.wrong and raise_exception:
+        raise GradcheckError(report)
+    return report
+
+
+def _known_name(kind):
+    return next((base.__name__ for base in kind.__mro__ if base.__name__ in RECURRENCES), None)
+
+
+def _options_for(factory):
+    """Every combination of the options that a known class takes; for any other factory, its own."""
+    name = _known_name(factory) if isinstance(factory, type) else None
+    if name is None:
+        return [{}]
+    taken = inspect.signature(factory).parameters
+    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    values = {option: some for option, some in _OPTIONS[name].items() if passes_on or option in taken}
+    rows = [dict(zip(values, row)) for row in itertools.product(*values.values())]
+    return [o for o in rows if not o.get("nesterov") or (o["momentum"] and not o.get("dampening"))]
+
+
+def _recurrence_of(kind, recurrence):
+    """(step, what it claims beside the options) of a class of optimizers."""
+    if callable(recurrence):
+        return (_from_generator(recurrence) if inspect.isgeneratorfunction(recurrence) else recurrence), {}
+    name = _known_name(kind) if recurrence is None else recurrence
+    if name not in RECURRENCES:
+        raise ValueError(
+            f"check_optimizer: no recurrence is known for {name or kind.__name__}. Pass recurrence=, a function "
+            f"step(p, g, state, options, t), or one of {', '.join(map(repr, RECURRENCES))}"
+        )
+    return RECURRENCES[name]
+
+
+def _from_generator(function):
+    """A generator function as a step."""
+
+    def step(p, g, s, o, t):
+        if "steps" not in s:
+            s["options"] = SimpleNamespace(**vars(o))
+            s["steps"] = function(p, s["options"])
+            next(s["steps"])
+        vars(s["options"]).update(vars(o))
+        return s["steps"].send(g)
+
+    return step

@@ -1,0 +1,337 @@
+"""The whole check: is the function steady, do both gradients agree, and if not, why."""
+
+import sys
+import time
+from contextlib import contextmanager, nullcontext, suppress
+
+import numpy as np
+
+from .. import random
+from ..graph import set_grad_enabled
+from . import causes
+from .differences import Origin
+from .measure import DIRECTIONS, Measurement
+from .report import GradcheckReport
+from .subject import REFUSALS, Misuse, copied, doubled
+
+EVALUATIONS_PER_ELEMENT = 3
+PATIENCE = 2.0  # seconds, after which a progress bar is welcome
+
+
+class Fault(Exception):
+    """A cause that ends the check at once."""
+
+
+def check(subject, *, eps=None, atol=None, rtol=None, nondet_tol=0.0, fast_mode=False, seconds=10.0):
+    """The report on `subject`; see `gradcheck` for the arguments."""
+    check = Check(subject, nondet_tol, fast_mode, seconds)
+    fixed = None
+    if any(value is not None for value in (eps, atol, rtol)):  # PyTorch's test, with PyTorch's defaults
+        fixed = [default if value is None else value for value, default in ((eps, 1e-6), (atol, 1e-5), (rtol, 1e-3))]
+    with np.errstate(all="ignore"), set_grad_enabled(True), same_random_numbers():
+        try:
+            check.prepare()
+            check.compare(fixed)
+        except Fault as fault:
+            check.report.cause = str(fault)
+        finally:
+            check.restore()
+    check.report.seconds = time.perf_counter() - check.start
+    return check.report
+
+
+@contextmanager
+def same_random_numbers():
+    """Leave the global random numbers where they were."""
+    ours, numpys = random.default_generator.get_state(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.default_generator.set_state(ours)
+        np.random.set_state(numpys)
+
+
+class Check:
+    def __init__(self, subject, nondet_tol, fast_mode, seconds):
+        self.subject, self.nondet_tol, self.fast_mode, self.seconds = subject, nondet_tol, fast_mode, seconds
+        self.start = time.perf_counter()
+        self.rng = np.random.default_rng(0)
+        self.kept = [holder.array.copy() for holder in subject.holders]
+        self.position = {id(holder): i for i, holder in enumerate(subject.holders)}
+        self.report = GradcheckReport(subject.name)
+
+    def original(self, holder):
+        """A copy of the caller's values."""
+        return self.kept[self.position[id(holder)]].copy()
+
+    # Before any difference is taken
+
+    def prepare(self):
+        """Run the function and its gradient twice, and the gradient with upstreams of every kind."""
+        subject = self.subject
+        times = [time.perf_counter()]
+        self.outputs = [np.array(y) for y in subject.outputs()]
+        times.append(time.perf_counter())
+        self.refuse_written("the forward pass")
+        again = subject.outputs()
+        times.append(time.perf_counter())
+        self.cost = min(np.diff(times))
+        for i, (first, second) in enumerate(zip(self.outputs, again)):
+            if first.shape != np.shape(second) or not np.array_equal(first, second, equal_nan=True):
+                raise Fault(f"not deterministic: two forward passes gave different values of output {i}")
+        for i, y in enumerate(self.outputs):
+            if not np.isfinite(y).all():
+                raise Fault(f"not finite: the function itself gives {first_bad(y)} of output {i}")
+        self.upstream = self.draw()
+        self.analytic = self.gradient(self.upstream)
+        for (name, _), first, second in zip(subject.variables, self.analytic, self.pull(self.upstream)):
+            apart = np.abs(first - second)[~(np.isnan(first) & np.isnan(second)) & (first != second)]
+            if apart.size and not apart.max() <= self.nondet_tol:
+                raise Fault(f"not deterministic: two backward passes for {name} differ by up to {apart.max():.3g}")
+
+    def draw(self):
+        if not self.subject.takes_upstream:
+            return [np.ones(y.shape, y.dtype) for y in self.outputs]
+        return random_upstream(self.outputs)
+
+    def gradient(self, upstream):
+        """`pull`, whose errors and wrong shapes are causes; inputs and upstream must not change."""
+        before = [v.copy() for v in upstream]
+        try:
+            found = self.pull(upstream)
+        except Misuse:
+            raise
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise Fault(causes.of_error(error)) from error
+        self.refuse_written("the backward pass")
+        if any(not np.array_equal(v, old, equal_nan=True) for v, old in zip(upstream, before)):
+            raise Fault("input written: the upstream gradient was written to by the backward pass")
+        return found
+
+    def pull(self, upstream):
+        found = self.subject.pull(upstream)
+        return [
+            np.zeros(holder.array.shape, holder.array.dtype) if g is None else np.array(g)
+            for (_, holder), g in zip(self.subject.variables, found)
+        ]
+
+    def refuse_written(self, when):
+        for name, holder, old in zip(self.subject.names, self.subject.holders, self.kept):
+            if not np.array_equal(holder.array, old, equal_nan=holder.array.dtype.kind == "f"):
+                raise Fault(f"input written: {name} was changed by {when}")
+
+    def restore(self):
+        for holder, old in zip(self.subject.holders, self.kept):
+            if not np.array_equal(holder.array, old, equal_nan=old.dtype.kind == "f"):
+                np.copyto(holder.array, old)
+
+    def upstream_fault(self):
+        """What goes wrong with upstream gradients that are 0, or that lie in memory in another way; None if nothing."""
+        if not self.subject.takes_upstream:
+            return None
+        for (name, _), g in zip(self.subject.variables, self.gradient([np.zeros_like(v) for v in self.upstream])):
+            if g.any():
+                return f"upstream ignored: the gradient for {name} is not 0 where the upstream gradient is"
+        spaced = [np.repeat(v[..., None], 2, -1)[..., 0] for v in self.upstream]
+        equal = [np.full(v.shape, 0.75, v.dtype) for v in self.upstream]
+        stretched = [np.broadcast_to(np.asarray(0.75, v.dtype), v.shape) for v in self.upstream]
+        for kind, changed, expected in (
+            ("that is not contiguous", spaced, self.analytic),
+            ("of stride 0", stretched, self.gradient(equal)),
+        ):
+            try:
+                found = self.gradient(changed)
+            except Fault as fault:
+                return f"upstream layout: with an upstream gradient {kind}: {fault}"
+            for (name, _), g, e in zip(self.subject.variables, found, expected):
+                if np.any(np.abs(g - e) > 3 * np.sqrt(self.eps) * np.abs(e).max(initial=0)):
+                    return f"upstream layout: another gradient for {name} with an upstream gradient {kind}"
+        return None
+
+    # Analytic against numeric
+
+    def compare(self, fixed):
+        subject, report = self.subject, self.report
+        self.eps = max(np.finfo(a.dtype).eps for a in (*self.outputs, *(h.array for _, h in subject.variables)))
+        self.spread = Spread(self)
+        shape_fault = self.shape_fault()
+        make = copied if fixed or not self.agrees_in_float64() else doubled
+        with subject.moved(make):
+            vector = subject.vector()
+            weights = np.concatenate([v.ravel() for v in self.upstream]).astype(np.float64)
+            self.origin = Origin(vector, weights, np.finfo(np.float64).eps if make is doubled else self.eps)
+            self.double = self.gradient_in_float64() if make is doubled else None
+            total = sum(holder.array.size for _, holder in subject.variables)
+            affordable = total * EVALUATIONS_PER_ELEMENT * self.cost <= self.seconds
+            every = bool(fixed) or affordable and not self.fast_mode
+            parts = [self.measurement(k) for k in range(len(subject.variables))]
+            report.checked = [part.found for part in parts]
+            with progress(total if every else None, self.cost * EVALUATIONS_PER_ELEMENT) as tick:
+                for part in parts:
+                    if part.found.analytic.size:
+                        self.measure(part, every, fixed, tick)
+            report.kinks = [kink for part in parts for _, kink in sorted(part.kinks.items())]
+            self.describe(parts, every, make is doubled, fixed)
+            fault = shape_fault and causes.of_shape(self, *shape_fault)
+            if not fault and any(part.is_wrong for part in report.checked):
+                fault = causes.find(self, report.checked)
+        report.cause = fault or self.upstream_fault()
+
+    def measurement(self, k):
+        name, holder = self.subject.variables[k]
+        analytic = self.analytic[k]
+        spread = lambda: self.spread.of(k)
+        double = None if self.double is None else self.double[k]
+        return Measurement(self.subject, name, holder, analytic, double, self.origin, self.eps, spread, self.rng)
+
+    def measure(self, part, every, fixed, tick):
+        size = part.found.analytic.size
+        deadline = time.perf_counter() + self.seconds
+        if fixed:
+            return part.fixed(range(size), *fixed, tick)
+        first = part.taylor()
+        if every:
+            return part.elements(range(size), deadline, tick)
+        guilty = part.directions(first, tick)
+        affordable = int(self.seconds / 8 / len(self.subject.variables) / (EVALUATIONS_PER_ELEMENT * self.cost + 1e-9))
+        some = self.rng.permutation(size)[: 0 if self.fast_mode and guilty is None else min(max(affordable, 8), 256)]
+        part.elements([*some, *part.roundings()[:8]], deadline, tick)
+        if guilty is not None and not part.found.wrong.any():
+            part.elements(part.locate(guilty), deadline, tick)
+
+    def shape_fault(self):
+        """(variable, gradient) if a gradient has another shape than its variable; zeros take its place."""
+        for k, (_, holder) in enumerate(self.subject.variables):
+            if self.analytic[k].shape != holder.array.shape:
+                wrong, self.analytic[k] = self.analytic[k], np.zeros(holder.array.shape, holder.array.dtype)
+                return k, wrong
+        return None
+
+    def agrees_in_float64(self):
+        """Whether the function can be run on float64 copies, and has the same value there."""
+        if self.eps == np.finfo(np.float64).eps:
+            return False
+        with self.subject.moved(doubled), suppress(Exception):
+            outputs = self.subject.outputs()
+            return all(
+                y.dtype == np.float64
+                and np.abs(y - old).max(initial=0) <= 1e-3 * np.abs(old).max(initial=np.finfo(np.float32).tiny)
+                for y, old in zip(outputs, self.outputs, strict=True)
+            )
+        return False
+
+    def gradient_in_float64(self):
+        """The analytic gradient of the float64 copies, which the function's own rule may refuse."""
+        with suppress(Exception):
+            found = self.pull([v.astype(np.float64) for v in self.upstream])
+            if all(g.shape == a.shape and g.dtype == np.float64 for g, a in zip(found, self.analytic)):
+                return found
+        return None
+
+    def describe(self, parts, every, is_double, fixed):
+        """The report's words on what was done."""
+        report, count = self.report, sum(part.found.measured.sum() for part in parts)
+        total = sum(part.found.analytic.size for part in parts)
+        exact = sum(part.exact.sum() for part in parts)
+        if fixed:
+            report.method = f"central differences of step {fixed[0]:g}, as PyTorch's"
+        else:
+            report.method = "central differences with extrapolation"
+            if exact:
+                others = f" for {exact} elements, else {report.method}" if exact < count else ""
+                report.method = f"complex step{others}"
+        if is_double:
+            report.method += ", of a float64 copy"
+        report.coverage = f"all {total:,} elements compared" if every else (
+            f"{DIRECTIONS} random directions per input, and {count:,} of {total:,} elements one by one"
+        )  # fmt: skip
+        if not every:
+            seen = max(part.found.resolution for part in parts)
+            norm = np.sqrt(sum(float((part.found.analytic**2).sum()) for part in parts))
+            missed = f"no direction misses a single element that is off by more than {seen:.1e}"
+            report.notes.append(f"{missed}; the gradient's norm is {norm:.2e}")
+        undecided = sum(part.found.undecided for part in parts)
+        if undecided:
+            report.notes.append(f"for {undecided} elements rounding hides an error of 1 % of the typical element")
+        report.error_estimate = max((relative_error(part.found) for part in parts), default=0.0)
+
+
+def random_upstream(outputs):
+    """Random upstream gradients, none close to 0; of several outputs, a small one weighs as much as a large one."""
+    rng, found = np.random.default_rng(len(outputs)), []
+    sizes = [float(np.abs(y).max(initial=0)) if len(outputs) > 1 else 0.0 for y in outputs]
+    for y, size in zip(outputs, sizes):
+        size = max(size, 1e-9 * max(sizes))  # below that it is rounding
+        unit = 2.0 ** -np.round(np.log2(size)) if 0 < size < np.inf else 1.0
+        found.append((unit * rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape)).astype(y.dtype))
+    return found
+
+
+class Spread:
+    """The rounding of the analytic gradient: what changes when its arguments move by a few roundings.
+
+    And what is not linear in the upstream gradient v: g(v) + g(w) - g(v + w) is 0 but for rounding.
+    """
+
+    def __init__(self, check):
+        self.check, self.found, self.rng = check, None, np.random.default_rng(1)
+
+    def of(self, k):
+        if self.found is None:
+            self.found = [np.zeros(a.shape) for a in self.check.analytic]
+            with suppress(*REFUSALS):
+                for _ in range(2):
+                    self.move_arguments()
+                    self.move_upstream()
+        return self.found[k]
+
+    def move_arguments(self):
+        check, rng = self.check, self.rng
+        checked = [id(holder) for _, holder in check.subject.variables]
+
+        def shaken(array):
+            return array * (1 + check.eps * rng.integers(-4, 5, array.shape)).astype(array.dtype)
+
+        with check.subject.moved(lambda h: shaken(check.original(h)) if id(h) in checked else check.original(h)):
+            self.add(check.pull(check.upstream))
+
+    def move_upstream(self):
+        check = self.check
+        if check.subject.takes_upstream:
+            other = [(v * self.rng.uniform(-1, 1, v.shape)).astype(v.dtype) for v in check.upstream]
+            with check.subject.moved(check.original):
+                both = check.pull([v + w for v, w in zip(check.upstream, other)])
+                self.add([total - part for total, part in zip(both, check.pull(other))])
+
+    def add(self, gradients):
+        for k, (g, analytic) in enumerate(zip(gradients, self.check.analytic)):
+            if g.shape == analytic.shape:
+                apart = np.abs(g.astype(np.float64) - analytic)
+                self.found[k] = np.fmax(self.found[k], np.where(np.isfinite(apart), apart, 0))
+
+
+def relative_error(part):
+    largest = np.abs(np.nan_to_num(part.numeric)).max(initial=0)
+    return float(part.error[np.isfinite(part.error)].max(initial=0) / largest) if largest else 0.0
+
+
+def first_bad(array):
+    at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+    return f"{array[at]} at {list(at)}"
+
+
+def progress(total, cost):
+    """A function to call once per element; it moves a tqdm bar on a terminal if the work takes seconds."""
+    if sys.stderr.isatty() and (total is None or total * cost >= PATIENCE):
+        with suppress(ImportError):
+            from tqdm import tqdm
+
+            bar = tqdm(total=total, desc="gradcheck", unit="element", leave=False)
+            return bar_ticks(bar)
+    return nullcontext(lambda: None)
+
+
+@contextmanager
+def bar_ticks(bar):
+    with bar:
+        yield bar.update
