@@ -11,6 +11,8 @@ enum {
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
     MATMUL_ROWS = 256,  /* of a left factor that is worked through at a time */
+    SUM_ROWS = 64,      /* of a matrix that are added in its own precision; their sums are added in double */
+    SUM_COLUMNS = 1024, /* of these sums at a time: less would break up the reading of long rows */
     TILE_VECTORS = 3,   /* width of a tile of a product, in vectors */
 };
 

@@ -23,13 +23,14 @@
 
 #include "layers/relu.template.c"
 #include "layers/sum_rows.template.c"
-#if HAS_X86_LEVELS
+#ifdef VECTOR_BYTES
 #include "layers/matmul.template.c"
 #else /* never called: native.py leaves products to NumPy */
-void KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
-                    const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
-                    size_t right_row, size_t right_column, const REAL *restrict bias)
+size_t KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
+                      const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
+                      size_t right_row, size_t right_column, const REAL *restrict bias)
 {
+    return 0;
 }
 #endif
 
@@ -40,3 +41,5 @@ void KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows
 #include "optimizers/adam_step.template.h"
 #include "optimizers/adam.template.c"
 #include "optimizers/adamw.template.c"
+
+#include "stream.template.c"

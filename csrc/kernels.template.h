@@ -3,12 +3,13 @@
  *
  * A kernel works on the elements, or for row-wise losses the rows, in [begin, end), where begin is a multiple of
  * BLOCK, or ROW_BLOCK: threads take a slice each (team.h; build_kernels.py writes the function that shares a call).
- * Arrays that are written come first and overlap nothing else. Kernels allocate nothing, keep no state, and never
- * write what they read. */
+ * Arrays that are written come first and overlap nothing else. Kernels keep no state, never write what they read, and
+ * but for matmul allocate nothing. */
 
 /* ---- elementary functions: result = f(input) ----
- * Measured largest error in units in the last place:   exp 1.05 / 1.13, log 0.84 / 0.86, log1p 0.87 / 0.86
- * (float, every value / double, sampled densely). exp overflows to infinity and underflows through the denormals;
+ * Measured largest error in units in the last place:   exp 1.05 / 1.15, log 0.84 / 0.87, log1p 0.87 / 0.88
+ * (float, every value / double, sampled densely: tests/kernels/sweep_elementary.py).
+ * exp overflows to infinity and underflows through the denormals;
  * log and log1p are -infinity at their pole and NaN below it. */
 void KERNEL(exp)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 void KERNEL(log)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
@@ -72,21 +73,23 @@ size_t KERNEL(multi_margin_loss)(size_t begin, size_t end, double *restrict bloc
 
 /* ---- layers ---- */
 
-/* max(input, 0), and its derivative times `upstream`, which is 0 where the result is. */
+/* max(input, 0), and its derivative times `upstream`, which is 0 where the result is. NaN passes both ways. */
 void KERNEL(relu)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 void KERNEL(relu_backward)(size_t begin, size_t end, REAL *restrict gradient, const REAL *restrict upstream,
                            const REAL *restrict result);
 
-/* The sums of the columns from begin to end of a (rows, columns) matrix. Any begin will do. */
+/* The sums of the columns from begin to end of a (rows, columns) matrix. SUM_ROWS rows at a time are added as REAL, and
+ * their sums as double, so that many rows cost float no digits. Any begin will do. */
 void KERNEL(sum_rows)(size_t begin, size_t end, REAL *restrict sums, size_t rows, size_t columns,
                       const REAL *restrict matrix);
 
-/* The columns from begin to end of result = left right + bias, for result (rows, columns) in C order, left (rows, inner)
- * and right (inner, columns) with strides in elements, of which one is 1, and bias (columns) or NULL. Any begin will do.
- * The baseline has no fused multiply-add, so its last bits differ from those of the other levels. */
-void KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
-                    const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
-                    size_t right_row, size_t right_column, const REAL *restrict bias);
+/* The columns from begin to end of result = left right + bias, for result (rows, columns) in C order, left (rows,
+ * inner) and right (inner, columns) with strides in elements, of which one is 1, and bias (columns) or NULL. Any begin
+ * will do. Returns 0, or 1 where there is no memory for its copies of the factors. Not for the baseline, which has no
+ * fused multiply-add. */
+size_t KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t rows, size_t inner, size_t columns,
+                      const REAL *restrict left, size_t left_row, size_t left_column, const REAL *restrict right,
+                      size_t right_row, size_t right_column, const REAL *restrict bias);
 
 /* ---- optimizers, in place ----
  * Tensor t has counts[t] elements; [begin, end) runs over all tensors laid end to end. Each tensor's arrays overlap
@@ -126,3 +129,10 @@ void KERNEL(adamw)(size_t begin, size_t end, size_t tensors, const size_t *count
                    REAL *const *exp_avgs, REAL *const *exp_avg_sqs, REAL *const *max_exp_avg_sqs,
                    const REAL *const *gradients, double step_size, double beta1, double beta2, double eps,
                    double decay_factor, double sign);
+
+/* ---- the machine's limit, for the benchmark ----
+ * Every array is touched once, with next to no arithmetic: written = first + second, or -first if `second` is NULL,
+ * unless `written` is NULL; and u <- u + first for each of up to four arrays u. With around_caches, `written` goes to
+ * memory without being fetched first, where the machine can. */
+void KERNEL(stream)(size_t begin, size_t end, REAL *restrict written, size_t updates, REAL *const *updated,
+                    const REAL *restrict first, const REAL *restrict second, int around_caches);

@@ -1,6 +1,7 @@
 /* Compiles every kernel once per instruction set: adam becomes adam_f32_baseline, adam_f32_v3, adam_f32_v4.
  * The same source gives the same bits at each level, as no compiler may contract or reorder it.
  * Compilers without these pragmas build the upper levels as plain copies, which levels.c never offers. */
+#include "around_caches.h"
 #include "blocks.h"
 #include "machine.h"
 
@@ -10,15 +11,15 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define JOIN_NOW(name, precision, level) name##_##precision##_##level
 #define JOIN(name, precision, level) JOIN_NOW(name, precision, level)
 #define KERNEL(name) JOIN(name, PRECISION, LEVEL)
 
-/* For products of matrices: how wide a vector is, how many rows of sums the registers hold, and a b + c. */
-#define MULTIPLY_ADD_f32_baseline(a, b, c) ((a) * (b) + (c))
-#define MULTIPLY_ADD_f64_baseline(a, b, c) ((a) * (b) + (c))
+/* For products of matrices, which the baseline leaves to NumPy: how wide a vector is, how many rows of sums the
+ * registers hold, and a b + c, rounded once. */
 #define MULTIPLY_ADD_f32_v3 _mm256_fmadd_ps
 #define MULTIPLY_ADD_f64_v3 _mm256_fmadd_pd
 #define MULTIPLY_ADD_f32_v4 _mm512_fmadd_ps
@@ -26,34 +27,34 @@
 #define MULTIPLY_ADD KERNEL(MULTIPLY_ADD)
 
 #define LEVEL baseline
-#define VECTOR_BYTES 16
-#define TILE_ROWS 4
 #include "kernels.template.c"
 #undef LEVEL
-#undef VECTOR_BYTES
 
 #if HAS_X86_LEVELS
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
+#define VECTOR_BYTES 32
+#define TILE_ROWS 4
 #endif
 #define LEVEL v3
-#define VECTOR_BYTES 32
 #include "kernels.template.c"
 #undef LEVEL
+
+#if HAS_X86_LEVELS
 #undef VECTOR_BYTES
 #undef TILE_ROWS
-#if HAS_X86_LEVELS
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
-#endif
-#define LEVEL v4
 #define VECTOR_BYTES 64
 #define TILE_ROWS 8
+#endif
+#define LEVEL v4
 #include "kernels.template.c"
 #undef LEVEL
+
+#if HAS_X86_LEVELS
 #undef VECTOR_BYTES
 #undef TILE_ROWS
-#if HAS_X86_LEVELS
 #pragma GCC pop_options
 #endif

@@ -6,7 +6,7 @@
  * the first cache, in the order of use; `left` is read where it stands. So either may be transposed at little cost.
  *
  * An element of the result is one chain of fused multiply-adds per INNER_BLOCK: its bits depend neither on the tiles
- * nor on the slices. The baseline has no such instruction and rounds twice. */
+ * nor on the slices. */
 
 typedef REAL KERNEL(vector) __attribute__((vector_size(VECTOR_BYTES)));
 typedef REAL KERNEL(unaligned) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
@@ -23,8 +23,9 @@ typedef struct {
 } KERNEL(strip);
 
 /* result = start + left panel. `rows` and `vectors` are constants where this is inlined: the sums stay in registers. */
-static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t vectors, const KERNEL(strip) *const strip,
-                                                REAL *result, const REAL *start, const REAL *left)
+static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t vectors,
+                                                const KERNEL(strip) *const strip, REAL *result, const REAL *start,
+                                                const REAL *left)
 {
     const size_t inner = strip->inner, row = strip->left_row, column = strip->left_column;
     const REAL *panel = strip->panel;
@@ -101,10 +102,11 @@ static void KERNEL(multiply_panel)(const KERNEL(strip) *const strip, const size_
         const KERNEL(strip) aside = {strip->panel, strip->inner, strip->left_row, strip->left_column, 0, TILE_COLUMNS};
         tiles[kind][vectors - 1](&aside, tile, NULL, numbers);
         for (size_t r = 0; r < height; r++)
-            for (size_t j = 0; j < columns; j++)
-                to[r * result_row + j] = from ? from[r * start_row + j] + tile[r * TILE_COLUMNS + j] : tile[r * TILE_COLUMNS + j];
+            for (size_t j = 0; j < columns; j++) {
+                const REAL sum = tile[r * TILE_COLUMNS + j];
+                to[r * result_row + j] = from ? from[r * start_row + j] + sum : sum;
+            }
     }
-
 }
 
 /* panel = a WIDTH x WIDTH square of `right` whose columns are contiguous. Each round interleaves the first half of
@@ -164,8 +166,8 @@ static void KERNEL(fill_panel)(REAL *panel, const size_t inner, const size_t col
 }
 
 /* Lay out left[rows, inner] by tiles of TILE_ROWS rows, each by columns. */
-static void KERNEL(fill_tiles)(REAL *tiles, const size_t rows, const size_t inner, const REAL *left, const size_t left_row,
-                               const size_t left_column)
+static void KERNEL(fill_tiles)(REAL *tiles, const size_t rows, const size_t inner, const REAL *left,
+                               const size_t left_row, const size_t left_column)
 {
     for (size_t i = 0; i < rows; i += TILE_ROWS, tiles += TILE_ROWS * inner) {
         const size_t height = smaller(rows - i, TILE_ROWS);
@@ -179,13 +181,15 @@ static void KERNEL(fill_tiles)(REAL *tiles, const size_t rows, const size_t inne
     }
 }
 
-void KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict result, const size_t rows, const size_t inner,
-                    const size_t columns, const REAL *restrict left, const size_t left_row, const size_t left_column,
-                    const REAL *restrict right, const size_t right_row, const size_t right_column,
-                    const REAL *restrict bias)
+size_t KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict result, const size_t rows,
+                      const size_t inner, const size_t columns, const REAL *restrict left, const size_t left_row,
+                      const size_t left_column, const REAL *restrict right, const size_t right_row,
+                      const size_t right_column, const REAL *restrict bias)
 {
-    REAL panel[INNER_BLOCK * TILE_COLUMNS] __attribute__((aligned(VECTOR_BYTES)));
-    REAL tiles[MATMUL_ROWS * INNER_BLOCK] __attribute__((aligned(VECTOR_BYTES)));
+    /* Not on the stack: 300 KB are more than some threads have. */
+    REAL *const panel = aligned_alloc(VECTOR_BYTES, INNER_BLOCK * (TILE_COLUMNS + MATMUL_ROWS) * sizeof *panel);
+    if (!panel) return 1;
+    REAL *const tiles = panel + INNER_BLOCK * TILE_COLUMNS;
     const size_t blocks = larger((inner + INNER_BLOCK - 1) / INNER_BLOCK, 1);
     const size_t step = larger((inner + 16 * blocks - 1) / (16 * blocks), 1) * 16; /* blocks of about one size */
 
@@ -204,10 +208,13 @@ void KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict result,
                 const size_t width = smaller(end - j, TILE_COLUMNS);
                 REAL *const corner = result + i * columns + j;
                 const REAL *const start = k ? corner : bias ? bias + j : NULL;
-                KERNEL(fill_panel)(panel, depth, width, right + k * right_row + j * right_column, right_row, right_column);
+                KERNEL(fill_panel)(panel, depth, width, right + k * right_row + j * right_column, right_row,
+                                   right_column);
                 KERNEL(multiply_panel)(&strip, height, width, corner, start, numbers, left_tile);
             }
         }
+    free(panel);
+    return 0;
 }
 
 #undef AT

@@ -1,16 +1,14 @@
-/* (1 - y) x + (1 + (pos_weight - 1) y) log(1 + e^-x), which is -log of the sigmoid's side that y asks for.
- * e^-|x| never overflows, and gives both that logarithm and the sigmoid; NaN reaches the cost
- * through the first product. */
+/* (1 - y) log(1 + e^x) + pos_weight y log(1 + e^-x). The side that x votes against has the weight `against`, the other
+ * `in_favour`; with e = e^-|x|, which never overflows, their logarithms are log(1 + e) + |x| and log(1 + e), and their
+ * slopes 1 and -e over 1 + e, turned round for x < 0. For y in [0, 1] nothing cancels but what must: losses and slopes
+ * near 0 keep their digits. NaN reaches the cost through |x|. */
 static ALWAYS_INLINE KERNEL(term) KERNEL(logit_entropy)(const REAL x, const REAL y, const REAL pos_weight)
 {
-    const REAL e = KERNEL(scalar_exp)(-ABSOLUTE(x));
-    const REAL log_term = KERNEL(finite_log1p)(e) + (x < 0 ? -x : 0);
-    const REAL sigmoid = (x < 0 ? e : 1) / (1 + e);
-    const REAL positive = pos_weight * y;
-    return (KERNEL(term)){
-        (1 - y) * x + (1 + (pos_weight - 1) * y) * log_term,
-        (positive + 1 - y) * sigmoid - positive,
-    };
+    const REAL size = ABSOLUTE(x), e = KERNEL(scalar_exp)(-size);
+    const REAL negative = 1 - y, positive = pos_weight * y;
+    const REAL against = x < 0 ? positive : negative, in_favour = x < 0 ? negative : positive;
+    const REAL slope = (against - in_favour * e) / (1 + e);
+    return (KERNEL(term)){(negative + positive) * KERNEL(finite_log1p)(e) + against * size, x < 0 ? -slope : slope};
 }
 
 void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t end, double *restrict block_sums,

@@ -20,15 +20,19 @@ static inline double KERNEL(cross_entropy_row)(REAL *restrict gradient, const RE
                                                const REAL *restrict weight, const double total_weight,
                                                const size_t classes, const double smoothing, const double divisor)
 {
-    const double hard = (1 - smoothing) * (weight ? weight[y] : 1), soft = smoothing / (double)classes;
+    const double own_weight = weight ? weight[y] : 1, hard = (1 - smoothing) * own_weight;
+    const double soft = smoothing / (double)classes;
     if (gradient) {
+        /* softmax_y - 1 is minus what the others have: near 0 it keeps its digits. */
+        const double softmax = gradient[y] / sum, others = (sum - gradient[y]) / sum;
+        const double own_slope = soft * (total_weight * softmax - own_weight) - hard * others;
         const REAL of_softmax = (REAL)((hard + soft * total_weight) / divisor / sum), constant = (REAL)(soft / divisor);
         if (smoothing != 0)
             for (size_t c = 0; c < classes; c++)
                 gradient[c] = gradient[c] * of_softmax - constant * (weight ? weight[c] : 1);
         else
             for (size_t c = 0; c < classes; c++) gradient[c] *= of_softmax;
-        gradient[y] -= (REAL)(hard / divisor);
+        gradient[y] = (REAL)(own_slope / divisor);
     }
     const double loss = hard * ((double)(largest - x[y]) + log_sum);
     return smoothing == 0 ? loss : loss + soft * KERNEL(smoothed_part)(x, weight, classes, largest, log_sum);

@@ -21,9 +21,9 @@ static inline double KERNEL(probabilities_row)(REAL *restrict gradient, const RE
         KERNEL(add_to_lanes)(cost_lanes, costs, count);
     }
     if (gradient) {
-        const REAL of_softmax = (REAL)(KERNEL(join_lanes)(target_lanes) / divisor / sum);
-        for (size_t c = 0; c < classes; c++)
-            gradient[c] = gradient[c] * of_softmax - (keep * target[c] + spread) * (weight ? weight[c] : 1) * scale;
+        const REAL of_softmax = (REAL)(KERNEL(join_lanes)(target_lanes) / sum);
+        for (size_t c = 0; c < classes; c++) /* scaled last: what cancels has not been rounded by it */
+            gradient[c] = (gradient[c] * of_softmax - (keep * target[c] + spread) * (weight ? weight[c] : 1)) * scale;
     }
     return KERNEL(join_lanes)(cost_lanes);
 }

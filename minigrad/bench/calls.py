@@ -6,12 +6,11 @@ All draw their numbers from the same seed.
 
 import importlib
 import timeit
-from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
 
 import numpy as np
 
-from ..kernels import get_num_threads
+from .. import kernels
 from .steps import build_step, build_step_jax
 
 
@@ -112,33 +111,31 @@ def build_chain(library, row):
 
 
 def build_stream(row, smallest):
-    """NumPy's streaming loops: as many arrays updated, read and written as the kernel must, with next to no arithmetic.
+    """The kernels' `stream`: as many arrays updated, read and written as the row must, with next to no arithmetic.
 
-    They run whole or cut for all threads, whichever is faster here. For a small row, `smallest` bytes are streamed
-    in its place, and the time of a call on nothing is taken off: it is the memory that is measured, not NumPy's call.
+    What is written goes through the caches or around them, whichever is faster here. For a small row, `smallest` bytes
+    are streamed in its place, and the time of a call on nothing is taken off: it is the memory that is measured.
     """
     kernel, dtype = row.kernel, np.dtype(row.dtype)
     count = max(row.elements, smallest // kernel.bytes_per_element(dtype))
     updated = [np.ones(count, dtype) for _ in range(kernel.updated)]
     read = [np.full(count, 1e-6, dtype) for _ in range(kernel.read)]
     written = [np.ones(count, dtype) for _ in range(kernel.written)]
+    # Each written array comes of one that is read, and the last of all that are left.
+    calls = [(array, [], *read[i : i + 1]) for i, array in enumerate(written[:-1])]
+    calls.append((written[-1] if written else None, updated, *read[max(kernel.written - 1, 0) :]))
 
-    def loop(part):
-        for i, array in enumerate(written):  # the last from what the others leave
-            sources = read[i : i + 1] if i < len(written) - 1 else read[i:]
-            operation = np.add if len(sources) == 2 else np.negative
-            operation(*[source[part] for source in sources], out=array[part])
-        if updated:  # the gradient goes into the parameter, the other arrays are updated by themselves
-            np.add(updated[0][part], read[0][part], out=updated[0][part])
-            for array in updated[1:]:
-                np.negative(array[part], out=array[part])
+    def way(part, around_caches):
+        """The calls on a part of every array, one after the other."""
+        cut = [(None if array is None else array[part], [u[part] for u in more], *(x[part] for x in others))
+               for array, more, *others in calls]  # fmt: skip
+        streams = [kernels.active.make_stream(*arrays, around_caches=around_caches) for arrays in cut]
+        return streams[0] if len(streams) == 1 else lambda: [stream() for stream in streams]
 
-    threads = get_num_threads()
-    pool, step = ThreadPoolExecutor(threads), -(-count // threads)
-    parts = [slice(begin, begin + step) for begin in range(0, count, step)]
-    ways = [lambda: loop(slice(None)), lambda: list(pool.map(loop, parts))]
-    run = min(ways, key=lambda way: min(timeit.repeat(way, number=1, repeat=5)))
-    nothing = min(timeit.repeat(lambda: loop(slice(0)), number=100, repeat=20)) / 100 if run is ways[0] else 0.0
+    ways = [way(slice(None), around) for around in ((False, True) if written else (False,))]
+    number = 1 + (1 << 22) // (count * kernel.bytes_per_element(dtype))  # or the call is what is timed
+    run = min(ways, key=lambda run: min(timeit.repeat(run, number=number, repeat=5)))
+    nothing = min(timeit.repeat(way(slice(0), False), number=1000, repeat=20)) / 1000
     share = row.bytes / (count * kernel.bytes_per_element(dtype))
     return Call(run, dict, lambda seconds: max(seconds - nothing, seconds / 10) * share)
 

@@ -1,6 +1,7 @@
 """Large arrays that are used again: the first touch of fresh pages costs more than a loss computed into them."""
 
 import math
+import os
 import sys
 import threading
 
@@ -27,6 +28,16 @@ def _count_references():
 
 
 _references_when_free = _count_references()
+
+
+def _replace_lock():
+    """In a forked child: a thread that held the lock does not exist there."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_lock)
 
 
 def empty(shape, dtype):

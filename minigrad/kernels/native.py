@@ -267,7 +267,7 @@ def relu(input):
 
 
 def relu_backward(upstream, result):
-    """`upstream` where `result`, what relu gave, is positive; else 0."""
+    """0 where `result`, what relu gave, is 0; else `upstream`."""
     if result.dtype not in _kernels:
         return reference.relu_backward(upstream, result)
     kernels, dtype, shape, size = _kernels[result.dtype], result.dtype, result.shape, result.size
@@ -319,10 +319,12 @@ def matmul(left, right, bias=None):
     # Few slices, as each lays out its factors anew.
     slices = max(1, min(2 * parallel.get_num_threads(), columns // 64))
     block = -(-columns // (VECTOR * slices)) * VECTOR
-    _run(
-        kernels.matmul, columns, block, rows * inner * columns // PRODUCT_WORK, from_buffer(ctype, result), rows, inner, columns,
-        left, *left_strides, right, *right_strides, offset,
+    code = _run(
+        kernels.matmul, columns, block, rows * inner * columns // PRODUCT_WORK, from_buffer(ctype, result),
+        rows, inner, columns, left, *left_strides, right, *right_strides, offset,
     )  # fmt: skip
+    if code:
+        raise MemoryError("matmul(): no memory for copies of the factors")
     return result
 
 
@@ -427,3 +429,32 @@ def adamw(
     correction, decay = math.sqrt(1 - beta2**step), 1 - lr * weight_decay
     numbers = lr * correction / (1 - beta1**step), beta1, beta2, eps * correction, decay, _sign(maximize)
     _update("adamw", parameters, gradients, states, *numbers)
+
+
+# ---- the machine's limit ----
+
+
+def make_stream(written, updated, first, second=None, *, around_caches=False):
+    """A call that sets written = first + second, or -first without `second`, and adds `first` to up to four arrays.
+
+    `written` may be None; with `around_caches` it goes to memory directly, where the machine can. All arrays are checked
+    here, once: the call costs as little as it can.
+    """
+    if len(updated) > 4:
+        raise ValueError(f"make_stream(): {len(updated)} arrays to update, expected at most 4")
+    checks.check_float("make_stream", "first", first)
+    kernels, dtype, shape, size = _kernels[first.dtype], first.dtype, first.shape, first.size
+    outputs = Table(updated if written is None else (*updated, written), "make_stream()")
+    checks.check_lists("make_stream", [first] * len(outputs.arrays), {"arrays to change": outputs.arrays})
+    _find_addresses(outputs)
+    output = NULL if written is None else from_buffer(kernels.array, written)
+    inputs = [
+        _readable("make_stream", argument, array, kernels.array, dtype, shape)
+        for argument, array in (("first", first), ("second", second))
+    ]
+
+    def stream():  # `outputs` holds the arrays that are written
+        changed = outputs.addresses if updated else NULL
+        _run(kernels.stream, size, BLOCK, size, output, len(updated), changed, *inputs, around_caches)
+
+    return stream

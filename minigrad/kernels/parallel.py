@@ -53,7 +53,9 @@ def set_num_threads(number):
         >>> minigrad.set_num_threads(before)
     """
     global _threads
-    _threads = _number_of_threads(number, "set_num_threads()")
+    number = _number_of_threads(number, "set_num_threads()")
+    with _making:  # or a team of the old size, just being made, would stay
+        _threads = number
     _end_team()
 
 
@@ -73,34 +75,44 @@ class Team:
 
     def __init__(self, serve, state, size):
         self.serve, self.state = serve, state
-        self.ended, self.wake = False, threading.Semaphore(0)
-        self.threads = [threading.Thread(target=self._attend, daemon=True, name="minigrad") for _ in range(size)]
-        for thread in self.threads:
-            thread.start()
+        self.calls, self.ended, self.bell = 0, False, threading.Condition()
+        self.threads = []
+        for _ in range(size):
+            thread = threading.Thread(target=self._attend, daemon=True, name="minigrad")
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads here, or none any more as the interpreter ends
+                break
+            self.threads.append(thread)
 
     def _attend(self):
+        heard = 0
         while True:
-            self.wake.acquire()
-            while self.wake.acquire(blocking=False):
-                pass  # it may have been called more than once before it woke
+            with self.bell:
+                while self.calls == heard:
+                    self.bell.wait()
+                heard = self.calls
             if self.ended:
                 return
             self.serve(self.state, PATIENCE)
 
+    def _ring(self):
+        with self.bell:
+            self.calls += 1
+            self.bell.notify_all()
+
     def gather(self):
         """Wake the threads that sleep; C's view of the team."""
-        missing = len(self.threads) - self.state.serving
-        if missing > 0:
-            self.wake.release(missing)
+        if self.state.serving < len(self.threads):
+            self._ring()
         return self.state
 
     def end(self):
         """End the threads, and wait until they have."""
         self.ended = True
+        self._ring()
         for thread in self.threads:
-            while thread.is_alive():
-                self.wake.release()
-                thread.join(0.01)
+            thread.join()
 
 
 def get_team(serve, make_state):
@@ -115,7 +127,8 @@ def get_team(serve, make_state):
 
 def _end_team():
     global _team
-    team, _team = _team, None
+    with _making:
+        team, _team = _team, None
     if team is not None:
         team.end()
 

@@ -107,11 +107,11 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
 
     def formula(x, y):
-        p = 1 if pos_weight is None else pos_weight
+        negative, positive = 1 - y, y if pos_weight is None else pos_weight * y
+        against, in_favour = np.where(x < 0, positive, negative), np.where(x < 0, negative, positive)
         e = np.exp(-np.abs(x))  # never overflows
-        softplus = np.log1p(e) + np.where(x < 0, -x, 0)  # log(1 + exp(-x))
-        sigmoid = np.where(x < 0, e, 1) / (1 + e)
-        return (1 - y) * x + (1 + (p - 1) * y) * softplus, (p * y + 1 - y) * sigmoid - p * y
+        slopes = (against - in_favour * e) / (1 + e)
+        return (negative + positive) * np.log1p(e) + against * np.abs(x), np.where(x < 0, -slopes, slopes)
 
     return _elementwise(
         "binary_cross_entropy_with_logits", formula, input, target, reduction, need_gradient,
@@ -221,8 +221,8 @@ def relu(input):
 
 
 def relu_backward(upstream, result):
-    """`upstream` where `result`, what relu gave, is positive; else 0, also where `upstream` is not finite."""
-    return np.where(result > 0, upstream, upstream.dtype.type(0))
+    """0 where `result`, what relu gave, is 0, also where `upstream` is not finite; else `upstream`."""
+    return np.where(result <= 0, upstream.dtype.type(0), upstream)
 
 
 def sum_rows(matrix):
@@ -336,3 +336,21 @@ def adamw(
     for p, g, m, v, largest in _tensors("adamw", parameters, gradients, **states):
         p *= 1 - lr * weight_decay
         _adam_step(p, -g if maximize else g, m, v, largest, lr, beta1, beta2, eps, step)
+
+
+# ---- the machine's limit ----
+
+
+def make_stream(written, updated, first, second=None, *, around_caches=False):
+    """A call that sets written = first + second, or -first without `second`, and adds `first` to each of `updated`.
+
+    `written` may be None.
+    """
+
+    def stream():
+        if written is not None:
+            np.negative(first, out=written) if second is None else np.add(first, second, out=written)
+        for array in updated:
+            np.add(array, first, out=array)
+
+    return stream

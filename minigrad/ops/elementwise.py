@@ -123,9 +123,9 @@ def _relu(x):
 
 def _relu_rule(grad, out, _x):
     if type(grad) is not np.ndarray:
-        return where(out > 0, grad, 0.0)
+        return where(out <= 0, 0.0, grad)
     if out.size < SMALL:
-        return np.where(out > _zero[out.dtype], grad, _zero[out.dtype])
+        return np.where(out <= _zero[out.dtype], _zero[out.dtype], grad)
     return kernels.active.relu_backward(grad, out)
 
 

@@ -2,26 +2,12 @@
 
 import numpy as np
 import pytest
+from sweep_elementary import largest_error
 
-STATED = {np.float32: {"exp": 1.05, "log": 0.84, "log1p": 0.87}, np.float64: {"exp": 1.13, "log": 0.86, "log1p": 0.86}}
-WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+STATED = {np.float32: {"exp": 1.05, "log": 0.84, "log1p": 0.87}, np.float64: {"exp": 1.15, "log": 0.87, "log1p": 0.88}}
 needs_long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no wider type to measure with")
 
 each_function = pytest.mark.parametrize("function", ["exp", "log", "log1p"])
-
-
-def largest_error(native, function, x):
-    """In units of the exact result's last place; results that are not finite must be equal."""
-    with np.errstate(all="ignore"):
-        exact = getattr(np, function)(x.astype(WIDER[x.dtype.type]))
-        rounded = exact.astype(x.dtype)
-    result = getattr(native, function)(x)
-    finite = np.isfinite(rounded) & np.isfinite(result)
-    edge = ~finite & (np.isinf(rounded) ^ np.isinf(result))  # one unit beyond the largest number is infinity
-    np.testing.assert_array_equal(result[~finite & ~edge], rounded[~finite & ~edge])
-    assert (np.abs(np.where(np.isinf(rounded), result, rounded)[edge]) >= np.finfo(x.dtype).max * (1 - 1e-6)).all()
-    unit = np.spacing(np.abs(rounded[finite])).astype(exact.dtype)
-    return float(np.max(np.abs(result[finite].astype(exact.dtype) - exact[finite]) / unit, initial=0))
 
 
 @each_function
@@ -30,7 +16,7 @@ def test_float32_over_all_magnitudes(native, function):
     worst = 0
     for start in range(0, 1 << 32, 1 << 29):
         bits = np.arange(start, start + (1 << 29), 251, dtype=np.uint64).astype(np.uint32)
-        worst = max(worst, largest_error(native, function, bits.view(np.float32)))
+        worst = max(worst, largest_error(native, function, bits.view(np.float32))[0])
     assert worst <= STATED[np.float32][function]
 
 
@@ -46,7 +32,7 @@ def test_float64_over_all_magnitudes(native, function):
         np.exp(rng.uniform(-745, 709, 500_000)),
         -np.exp(rng.uniform(-745, 0, 500_000)),
     ]
-    assert max(largest_error(native, function, x) for x in samples) <= STATED[np.float64][function]
+    assert max(largest_error(native, function, x)[0] for x in samples) <= STATED[np.float64][function]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

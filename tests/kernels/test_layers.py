@@ -1,11 +1,13 @@
 """relu, sums of rows, and matrix products: against float64 NumPy, at all layouts, levels and numbers of threads."""
 
+import threading
 from itertools import product
 
 import numpy as np
 import pytest
 from kernel_cases import DTYPES
 
+import minigrad
 from minigrad.kernels import reference
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
@@ -89,6 +91,20 @@ def test_products_carry_nan_and_infinity(native, dtype):
     assert np.isinf(np.delete(result[:, 5], 2)).all()
 
 
+def test_a_thread_with_a_small_stack(native):
+    """64 KB, a quarter of the factors' copies, are enough; more of them would end the process."""
+    left, right, bias = factors(np.float32, 300, 300, 60, True, False)
+    results = []
+    before = threading.stack_size(1 << 16)
+    try:
+        thread = threading.Thread(target=lambda: results.append(native.matmul(left, right, bias)))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert_product(results[0], left, right, bias)
+
+
 @pytest.mark.parametrize("change", ["dtype", "inner", "axes", "bias"])
 def test_products_refuse_what_does_not_fit(native, change):
     left, right, bias = factors(np.float32, 9, 20, 50, False, False)
@@ -122,9 +138,19 @@ def test_relu(native, dtype, count):
     for kernels in native, reference:
         result = kernels.relu(x)
         np.testing.assert_array_equal(result, [v if v > 0 or v != v else 0 for v in x])
-        np.testing.assert_array_equal(kernels.relu_backward(upstream, result), [u if v > 0 else 0 for u, v in zip(upstream, x)])
+        slopes = [0 if v <= 0 else u for u, v in zip(upstream, x)]
+        np.testing.assert_array_equal(kernels.relu_backward(upstream, result), slopes)
     infinite = np.full(count, np.inf, dtype)
-    np.testing.assert_array_equal(native.relu_backward(infinite, native.relu(x)), [np.inf if v > 0 else 0 for v in x])
+    np.testing.assert_array_equal(native.relu_backward(infinite, native.relu(x)), [0 if v <= 0 else np.inf for v in x])
+
+
+@pytest.mark.parametrize("count", [6, 6000])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_slope_of_relu_at_the_ends(count, create_graph):
+    """As PyTorch's, on each way that leads there: NaN lets the gradient through, both zeros stop it."""
+    x = minigrad.tensor([np.nan, -0.0, 0.0, np.inf, -np.inf, 1.0] * (count // 6), requires_grad=True)
+    x.relu().backward(minigrad.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0] * (count // 6)), create_graph=create_graph)
+    assert x.grad.tolist() == [1, 0, 0, 4, 0, 6] * (count // 6)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (5, 17), (300, 50)])
@@ -137,3 +163,13 @@ def test_sums_of_rows(native, dtype, shape, threads):
         assert (np.abs(native.sum_rows(x) - x.astype(np.float64).sum(0)) <= bound).all()
         assert (np.abs(native.sum_rows(x.T.copy().T) - x.astype(np.float64).sum(0)) <= bound).all()
     assert reference.sum_rows(x).dtype == dtype
+
+
+@each_dtype
+def test_sums_of_many_rows(native, dtype):
+    """The error does not grow like that of one running sum, which would be 1 % here for float32."""
+    roundings = 64 if dtype == np.float32 else 64 + 1_000_000 / 64
+    for level in native.instruction_sets():
+        native.set_instruction_set(level)
+        x = np.full((1_000_000, 3), 0.1, dtype)
+        assert (np.abs(native.sum_rows(x) / (float(x[0, 0]) * len(x)) - 1) < roundings * np.finfo(dtype).eps).all()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,6 +128,24 @@ def test_forked_child_has_threads_of_its_own(native):
     assert (code, output) == (0, "0"), errors
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_child_does_not_wait_for_threads_it_lacks():
+    """Another thread of the parent may hold a lock at the moment of the fork; in the child nobody would release it."""
+    code, output, errors = python(
+        "import os, signal, numpy as np\n"
+        "from minigrad.kernels import buffers, parallel\n"
+        "buffers._lock.acquire(); parallel._making.acquire()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(20)\n"
+        "    buffers.empty((1 << 20,), np.dtype(float)); parallel.set_num_threads(2)\n"
+        "    os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+        "parallel._making.release()\n"
+    )
+    assert (code, output) == (0, "0"), errors
+
+
 def test_only_large_work_is_cut(monkeypatch):
     """Small work stays on the calling thread, large work is cut at multiples of the block."""
     monkeypatch.setattr(parallel, "_threads", 2)
@@ -150,6 +169,49 @@ def test_a_team_shares_the_work_and_goes_to_sleep(native, threads):
     while parallel._team.state.serving and time.monotonic() < deadline:
         time.sleep(0.01)
     assert parallel._team.state.serving == 0
+
+
+def test_one_call_wakes_the_whole_team():
+    """Also those of its threads that have not begun to listen yet."""
+    everybody = threading.Barrier(5)
+    team = parallel.Team(lambda state, patience: everybody.wait(20), SimpleNamespace(serving=0), 4)
+    try:
+        team.gather()
+        everybody.wait(20)  # raises if they do not come together
+    finally:
+        team.end()
+
+
+def test_where_no_thread_can_be_started_the_caller_does_all(native, threads, monkeypatch):
+    """As under a limit of the system, or, from Python 3.12 on, in a function registered with atexit."""
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    threads(3)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    x = np.arange(100_000.0)
+    assert native.mse_loss(x, x + 1, reduction="mean", need_gradient=False)[0] == 1
+
+
+def test_a_team_being_made_does_not_outlive_a_change_of_its_size(native, threads, monkeypatch):
+    threads(2)
+    make, making, changed = parallel.Team, threading.Event(), threading.Event()
+
+    def make_slowly(*arguments):
+        making.set()
+        changed.wait(0.2)  # the change must not come to an end before the team is there
+        return make(*arguments)
+
+    monkeypatch.setattr(parallel, "Team", make_slowly)
+    get_team = lambda: parallel.get_team(native.lib.team_serve, native.new_team)
+    maker = threading.Thread(target=get_team)
+    maker.start()
+    making.wait()
+    kernels.set_num_threads(4)
+    changed.set()
+    maker.join()
+    assert len(get_team().threads) == 3
 
 
 def test_calls_of_many_threads_at_once(native, threads):
