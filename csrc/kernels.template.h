@@ -21,21 +21,22 @@ REAL KERNEL(mean_of_blocks)(size_t blocks, const double *restrict block_sums, do
 /* ---- losses ----
  * Written, each unless it is NULL: values[i], the loss of element or row i; block_sums[b], their sum over block b;
  * gradient, the derivative of (sum of values) / divisor by the input. The caller passes divisor = 1 for a sum.
+ * `streamed` writes the gradient past the caches (past_caches.h); the losses without it do too much arithmetic to gain.
  * Each formula stands in the kernel's own file. */
 void KERNEL(mse_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                       REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                      double divisor);
+                      int streamed, double divisor);
 void KERNEL(l1_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                      REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                     double divisor);
+                     int streamed, double divisor);
 /* beta >= 0; 0 gives the l1 loss. */
 void KERNEL(smooth_l1_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                             REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                            double beta, double divisor);
+                            double beta, int streamed, double divisor);
 /* delta > 0. */
 void KERNEL(huber_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                        double delta, double divisor);
+                        double delta, int streamed, double divisor);
 /* `weight` has an entry per element, or is NULL.
  * Returns 0, or 1 + the position of the first input outside [0, 1] or NaN, having written nothing. */
 size_t KERNEL(binary_cross_entropy)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
@@ -132,7 +133,7 @@ void KERNEL(adamw)(size_t begin, size_t end, size_t tensors, const size_t *count
 
 /* ---- the machine's limit, for the benchmark ----
  * Every array is touched once, with next to no arithmetic: written = first + second, or -first if `second` is NULL,
- * unless `written` is NULL; and u <- u + first for each of up to four arrays u. With around_caches, `written` goes to
+ * unless `written` is NULL; and u <- u + first for each of up to four arrays u. With past_caches, `written` goes to
  * memory without being fetched first, where the machine can. */
 void KERNEL(stream)(size_t begin, size_t end, REAL *restrict written, size_t updates, REAL *const *updated,
-                    const REAL *restrict first, const REAL *restrict second, int around_caches);
+                    const REAL *restrict first, const REAL *restrict second, int past_caches);

@@ -1,9 +1,9 @@
 /* Compiles every kernel once per instruction set: adam becomes adam_f32_baseline, adam_f32_v3, adam_f32_v4.
  * The same source gives the same bits at each level, as no compiler may contract or reorder it.
  * Compilers without these pragmas build the upper levels as plain copies, which levels.c never offers. */
-#include "around_caches.h"
 #include "blocks.h"
 #include "machine.h"
+#include "past_caches.h"
 
 #if HAS_X86_LEVELS
 #include <immintrin.h>

@@ -17,27 +17,21 @@ static ALWAYS_INLINE void KERNEL(write)(const size_t count, REAL *restrict writt
     for (size_t i = 0; i < count; i++) written[i] = second ? first[i] + second[i] : -first[i];
 }
 
-static ALWAYS_INLINE void KERNEL(write_around_caches)(const size_t count, REAL *restrict written,
-                                                      const REAL *restrict first, const REAL *restrict second)
+static ALWAYS_INLINE void KERNEL(write_past_caches)(const size_t count, REAL *restrict written,
+                                                    const REAL *restrict first, const REAL *restrict second)
 {
-    enum { STEP = sizeof(packet) / sizeof(REAL) };
-    const size_t start = smaller(-(uintptr_t)written % sizeof(packet) / sizeof(REAL), count);
-    const size_t stop = count - (count - start) % STEP;
-    KERNEL(write)(start, written, first, second);
-    for (size_t i = start; i < stop; i += STEP) {
-        REAL values[STEP];
-        packet together;
-        KERNEL(write)(STEP, values, first + i, second ? second + i : NULL);
-        memcpy(&together, values, sizeof together);
-        STORE_AROUND_CACHES((packet *)(written + i), together);
+    REAL values[CHUNK];
+    for (size_t i = 0; i < count; i += CHUNK) {
+        const size_t now = smaller(CHUNK, count - i);
+        KERNEL(write)(now, values, first + i, second ? second + i : NULL);
+        copy_past_caches(written + i, values, now * sizeof *values);
     }
-    KERNEL(write)(count - stop, written + stop, first + stop, second ? second + stop : NULL);
-    FLUSH_STORES();
+    finish_stores();
 }
 
 void KERNEL(stream)(const size_t begin, const size_t end, REAL *restrict written, const size_t updates,
                     REAL *const *updated, const REAL *restrict first, const REAL *restrict second,
-                    const int around_caches)
+                    const int past_caches)
 {
     const size_t count = end - begin;
     REAL *u[4];
@@ -48,12 +42,12 @@ void KERNEL(stream)(const size_t begin, const size_t end, REAL *restrict written
     if (updates == 4) KERNEL(update_all)(count, first + begin, u[0], u[1], u[2], u[3]);
 
     if (!written) return;
-    if (second && around_caches)
-        KERNEL(write_around_caches)(count, written + begin, first + begin, second + begin);
+    if (second && past_caches)
+        KERNEL(write_past_caches)(count, written + begin, first + begin, second + begin);
     else if (second)
         KERNEL(write)(count, written + begin, first + begin, second + begin);
-    else if (around_caches)
-        KERNEL(write_around_caches)(count, written + begin, first + begin, NULL);
+    else if (past_caches)
+        KERNEL(write_past_caches)(count, written + begin, first + begin, NULL);
     else
         KERNEL(write)(count, written + begin, first + begin, NULL);
 }

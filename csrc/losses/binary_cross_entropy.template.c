@@ -19,7 +19,7 @@ size_t KERNEL(binary_cross_entropy)(const size_t begin, const size_t end, double
     for (size_t i = begin; !all_probabilities && i < end; i++)
         if (!(input[i] >= 0 && input[i] <= 1)) return i + 1;
 
-    KERNEL(elementwise_loss)(KERNEL(binary_entropy), 1, begin, end, block_sums, values, gradient, input, target,
+    KERNEL(elementwise_loss)(KERNEL(binary_entropy), 1, 0, begin, end, block_sums, values, gradient, input, target,
                              weight, NULL, 0, divisor);
     return 0;
 }

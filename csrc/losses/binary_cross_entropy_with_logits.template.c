@@ -17,6 +17,6 @@ void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t e
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
                                               const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(logit_entropy), 1, begin, end, block_sums, values, gradient, input, target,
+    KERNEL(elementwise_loss)(KERNEL(logit_entropy), 1, 0, begin, end, block_sums, values, gradient, input, target,
                              weight, pos_weight, 0, divisor);
 }

@@ -21,16 +21,18 @@ static ALWAYS_INLINE void KERNEL(chunk_of_terms)(KERNEL(formula) *const formula,
 }
 
 /* `weighted` is a constant: with it, weight and parameters are arrays in which NULL stands for ones;
- * without it, every element has the one `parameter`. */
+ * without it, every element has the one `parameter`. `streamed` sends the gradient past the caches. */
 static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formula, const int weighted,
-                                                   const size_t begin, const size_t end, double *const block_sums,
-                                                   REAL *const values, REAL *const gradient,
-                                                   const REAL *const input, const REAL *const target,
-                                                   const REAL *const weight, const REAL *const parameters,
-                                                   const double parameter, const double divisor)
+                                                   const int streamed, const size_t begin, const size_t end,
+                                                   double *const block_sums, REAL *const values,
+                                                   REAL *const gradient, const REAL *const input,
+                                                   const REAL *const target, const REAL *const weight,
+                                                   const REAL *const parameters, const double parameter,
+                                                   const double divisor)
 {
     const REAL scale = (REAL)(1 / divisor);
-    REAL ones[CHUNK], scratch[CHUNK];
+    const int streams = streamed && CAN_PASS_CACHES && gradient;
+    REAL ones[CHUNK], scratch[CHUNK], slopes[CHUNK];
     double lanes[LANES] = {0};
     if (weighted)
         for (size_t i = 0; i < smaller(CHUNK, end - begin); i++) ones[i] = 1;
@@ -41,11 +43,12 @@ static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formul
         const REAL *const w = !weighted ? NULL : weight ? weight + start : ones;
         const REAL *const p = !weighted ? NULL : parameters ? parameters + start : ones;
         if (gradient)
-            KERNEL(chunk_of_terms)(formula, count, terms, gradient + start, input + start, target + start, w, p,
-                                   (REAL)parameter, scale);
+            KERNEL(chunk_of_terms)(formula, count, terms, streams ? slopes : gradient + start, input + start,
+                                   target + start, w, p, (REAL)parameter, scale);
         else
             KERNEL(chunk_of_terms)(formula, count, terms, NULL, input + start, target + start, w, p,
                                    (REAL)parameter, scale);
+        if (streams) copy_past_caches(gradient + start, slopes, count * sizeof *slopes);
         if (!block_sums) continue;
         KERNEL(add_to_lanes)(lanes, terms, count);
         if ((start + count) % BLOCK == 0 || start + count == end) {
@@ -53,4 +56,5 @@ static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formul
             memset(lanes, 0, sizeof lanes);
         }
     }
+    if (streams) finish_stores();
 }

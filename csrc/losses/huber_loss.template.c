@@ -11,8 +11,8 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(huber_error)(const REAL x, const REAL y
 
 void KERNEL(huber_loss)(const size_t begin, const size_t end, double *restrict block_sums, REAL *restrict values,
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                        const double delta, const double divisor)
+                        const double delta, const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(huber_error), 0, begin, end, block_sums, values, gradient, input, target,
-                             NULL, NULL, delta, divisor);
+    KERNEL(elementwise_loss)(KERNEL(huber_error), 0, streamed, begin, end, block_sums, values, gradient, input,
+                             target, NULL, NULL, delta, divisor);
 }

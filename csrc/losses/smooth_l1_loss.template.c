@@ -11,8 +11,8 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error)(const REAL x, const REAL 
 
 void KERNEL(smooth_l1_loss)(const size_t begin, const size_t end, double *restrict block_sums,
                             REAL *restrict values, REAL *restrict gradient, const REAL *restrict input,
-                            const REAL *restrict target, const double beta, const double divisor)
+                            const REAL *restrict target, const double beta, const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(smooth_error), 0, begin, end, block_sums, values, gradient, input, target,
-                             NULL, NULL, beta, divisor);
+    KERNEL(elementwise_loss)(KERNEL(smooth_error), 0, streamed, begin, end, block_sums, values, gradient, input,
+                             target, NULL, NULL, beta, divisor);
 }

@@ -125,11 +125,11 @@ def build_stream(row, smallest):
     calls = [(array, [], *read[i : i + 1]) for i, array in enumerate(written[:-1])]
     calls.append((written[-1] if written else None, updated, *read[max(kernel.written - 1, 0) :]))
 
-    def way(part, around_caches):
+    def way(part, past_caches):
         """The calls on a part of every array, one after the other."""
         cut = [(None if array is None else array[part], [u[part] for u in more], *(x[part] for x in others))
                for array, more, *others in calls]  # fmt: skip
-        streams = [kernels.active.make_stream(*arrays, around_caches=around_caches) for arrays in cut]
+        streams = [kernels.active.make_stream(*arrays, past_caches=past_caches) for arrays in cut]
         return streams[0] if len(streams) == 1 else lambda: [stream() for stream in streams]
 
     ways = [way(slice(None), around) for around in ((False, True) if written else (False,))]

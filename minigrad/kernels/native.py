@@ -19,6 +19,7 @@ NULL, BLOCK, ROW_BLOCK = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK
 READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
 READABLE_BY_COLUMNS = 0x2 | 0x100
 VECTOR = 16  # slices of columns are whole vectors
+STREAMED = 1 << 23  # bytes of a gradient that the caches cannot hold, beside what is read, until somebody looks at it
 PRODUCT_WORK = 32  # multiplications that take as long as one element of another kernel
 INT64 = np.dtype(np.int64)
 FLOAT64 = np.dtype(np.float64)
@@ -157,22 +158,24 @@ def _elementwise(function, input, target, weights, numbers, reduction, need_grad
 
 def mse_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the squared error."""
-    return _elementwise("mse_loss", input, target, (), (), reduction, need_gradient)
+    return _elementwise("mse_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
 
 
 def l1_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the absolute error."""
-    return _elementwise("l1_loss", input, target, (), (), reduction, need_gradient)
+    return _elementwise("l1_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
 
 
 def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
     """(value, gradient) of the absolute error, rounded off within `beta`."""
-    return _elementwise("smooth_l1_loss", input, target, (), (beta,), reduction, need_gradient)
+    numbers = beta, input.nbytes >= STREAMED
+    return _elementwise("smooth_l1_loss", input, target, (), numbers, reduction, need_gradient)
 
 
 def huber_loss(input, target, *, delta, reduction, need_gradient):
     """(value, gradient) of the squared error, straightened beyond `delta`."""
-    return _elementwise("huber_loss", input, target, (), (delta,), reduction, need_gradient)
+    numbers = delta, input.nbytes >= STREAMED
+    return _elementwise("huber_loss", input, target, (), numbers, reduction, need_gradient)
 
 
 def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
@@ -434,10 +437,10 @@ def adamw(
 # ---- the machine's limit ----
 
 
-def make_stream(written, updated, first, second=None, *, around_caches=False):
+def make_stream(written, updated, first, second=None, *, past_caches=False):
     """A call that sets written = first + second, or -first without `second`, and adds `first` to up to four arrays.
 
-    `written` may be None; with `around_caches` it goes to memory directly, where the machine can. All arrays are checked
+    `written` may be None; with `past_caches` it goes to memory directly, where the machine can. All arrays are checked
     here, once: the call costs as little as it can.
     """
     if len(updated) > 4:
@@ -455,6 +458,6 @@ def make_stream(written, updated, first, second=None, *, around_caches=False):
 
     def stream():  # `outputs` holds the arrays that are written
         changed = outputs.addresses if updated else NULL
-        _run(kernels.stream, size, BLOCK, size, output, len(updated), changed, *inputs, around_caches)
+        _run(kernels.stream, size, BLOCK, size, output, len(updated), changed, *inputs, past_caches)
 
     return stream

@@ -341,7 +341,7 @@ def adamw(
 # ---- the machine's limit ----
 
 
-def make_stream(written, updated, first, second=None, *, around_caches=False):
+def make_stream(written, updated, first, second=None, *, past_caches=False):
     """A call that sets written = first + second, or -first without `second`, and adds `first` to each of `updated`.
 
     `written` may be None.

@@ -1,5 +1,7 @@
 """Neither the instruction set nor the number of threads changes a bit."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from kernel_cases import DTYPES, LOSSES, OPTIMIZERS, ROW_LOSSES, loss_case, optimizer_steps
@@ -34,6 +36,33 @@ def test_losses(native, name, dtype, reduction, threads):
     assert len(seen) == 1
 
 
+STREAMED_LOSSES = ["mse", "l1", "smooth_l1-0.5", "huber-0.5"]
+
+
+@pytest.mark.parametrize("name", STREAMED_LOSSES)
+@each_dtype
+def test_gradients_written_past_the_caches(native, name, dtype, threads, monkeypatch):
+    seen = set()
+    for bound, level, number in product((0, 1 << 40), native.instruction_sets(), (1, 2)):
+        monkeypatch.setattr(native, "STREAMED", bound)
+        native.set_instruction_set(level)
+        threads(number)
+        seen.add(loss_bits(native, name, dtype, "mean"))
+    assert len(seen) == 1
+
+
+@each_dtype
+def test_gradients_written_past_the_caches_at_any_address(native, dtype, guarded):
+    """All of the gradient and nothing beside it, wherever in a cache line it begins and ends."""
+    kernels = native._kernels[np.dtype(dtype)]
+    for offset, count in product(range(18), (0, 1, 3, 15, 16, 17, 33, 600)):
+        x = np.arange(count, dtype=dtype)
+        gradient = guarded(count, dtype, guard=64 + offset)
+        to, x_at, y_at = (native.ffi.from_buffer(kernels.array, array) for array in (gradient, x, np.zeros_like(x)))
+        kernels.mse_loss(native.NULL, count, max(count, 1), native.NULL, native.NULL, to, x_at, y_at, True, 1.0)
+        np.testing.assert_array_equal(gradient, 2 * x)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @each_dtype
 def test_optimizers(native, name, dtype, threads):
@@ -43,6 +72,22 @@ def test_optimizers(native, name, dtype, threads):
         for number in (1, 2, 3, 8):
             threads(number)
             seen.add(optimizer_bits(native, name, dtype))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", ["relu", "relu_backward", "sum_rows"])
+@each_dtype
+def test_layers(native, name, dtype, threads):
+    """Products have a test of their own, in test_layers.py."""
+    draw = np.random.default_rng(0)
+    x, upstream = (draw.normal(size=(203, 1501)).astype(dtype) for _ in range(2))
+    x[0, :3] = [np.nan, -0.0, np.inf]
+    arguments = (upstream, native.relu(x)) if name == "relu_backward" else (x,)
+    seen = set()
+    for level, number in product(native.instruction_sets(), (1, 2, 3, 8)):
+        native.set_instruction_set(level)
+        threads(number)
+        seen.add(getattr(native, name)(*arguments).tobytes())
     assert len(seen) == 1
 
 

@@ -12,8 +12,8 @@ from minigrad.kernels import reference
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 @pytest.mark.parametrize("updates", range(5))
 @pytest.mark.parametrize("reads", [1, 2])
-@pytest.mark.parametrize("around_caches", [False, True])
-def test_bits(native, threads, dtype, updates, reads, around_caches):
+@pytest.mark.parametrize("past_caches", [False, True])
+def test_bits(native, threads, dtype, updates, reads, past_caches):
     """The reference's, for any length and place in memory, at every level and number of threads."""
 
     def results(kernels):
@@ -22,7 +22,7 @@ def test_bits(native, threads, dtype, updates, reads, around_caches):
             draw = lambda: rng.random(count + shift).astype(dtype)[shift:]
             written, updated, read = draw(), [draw() for _ in range(updates)], [draw() for _ in range(reads)]
             for output in (written, None):
-                kernels.make_stream(output, updated, *read, around_caches=around_caches)()
+                kernels.make_stream(output, updated, *read, past_caches=past_caches)()
             found += [written.tobytes(), *(array.tobytes() for array in updated)]
         return found
 
