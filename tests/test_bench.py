@@ -138,8 +138,8 @@ def test_the_streaming_loop_moves_what_the_kernel_moves(monkeypatch):
     """Every array is touched once per call, as the table says."""
     kernels, passed = minigrad.kernels.active, []
 
-    def make_stream(*arrays, around_caches):
-        stream = kernels.make_stream(*arrays, around_caches=around_caches)
+    def make_stream(*arrays, past_caches):
+        stream = kernels.make_stream(*arrays, past_caches=past_caches)
         return lambda: (passed.append(arrays), stream())
 
     monkeypatch.setattr(minigrad.kernels, "active", SimpleNamespace(make_stream=make_stream))
