@@ -340,3 +340,14 @@ def test_an_unknown_optimizer_needs_its_recurrence():
         check_optimizer(optim.SGD, "Lamb")
     with pytest.raises(ValueError, match="steps must be 4 or more, got 3"):
         check_optimizer(optim.SGD, steps=3)
+
+
+def test_options_that_the_constructor_mixes_up():
+    """What was asked for counts, not what the optimizer says it took."""
+
+    class Swapped(minigrad.optim.Adam):
+        def __init__(self, params, betas=(0.9, 0.999), **options):
+            super().__init__(params, betas=betas[::-1], **options)
+
+    report = check_optimizer(Swapped, raise_exception=False)
+    assert not report and "betas swapped" in str(report)

@@ -614,3 +614,8 @@ def test_command(arguments, status, said, tmp_path):
     command = [sys.executable, "-W", "error", "-m", "minigrad.gradcheck", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": root}, timeout=60)
     assert (status, True) == (done.returncode, said in done.stdout + done.stderr), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("value", [1e-310, 1e-308, 0.0])
+def test_the_low_end_of_the_range_of_numbers(value):
+    assert gradcheck(lambda x: x * 0.5, minigrad.tensor([value], dtype=minigrad.float64, requires_grad=True))

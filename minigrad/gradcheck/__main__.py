@@ -35,7 +35,10 @@ def main(arguments=None):
     if options.gradgrad and grad:
         parser.error("--gradgrad needs a function of minigrad's tensors, not one with its own gradient")
     check = gradgradcheck if options.gradgrad else gradcheck
-    report = check(fn, inputs, raise_exception=False, **({"grad": grad[0]} if grad else {}))
+    try:
+        report = check(fn, inputs, raise_exception=False, **({"grad": grad[0]} if grad else {}))
+    except (TypeError, ValueError) as error:
+        parser.error(str(error))
     print(report)
     if options.plot:
         report.plot(options.plot)

@@ -82,7 +82,8 @@ class Sweep:
     """The values of a line at steps +-t, t from `top` down to `bottom`."""
 
     def __init__(self, line, origin, top, bottom):
-        count = max(4, 1 + int(np.ceil(np.log(top / bottom) / np.log(RATIO))))
+        span = (np.log(top) - np.log(bottom)) / np.log(RATIO)
+        count = max(4, 1 + int(np.ceil(span))) if np.isfinite(span) else 4  # at the ends of the range of numbers
         blank = (np.nan, np.full(origin.vector.shape, np.nan))
         sides = []
         for sign in (1, -1):

@@ -306,7 +306,8 @@ def check_optimizer(
                 optimizer, group, path, fault = problem.follow(factory, row, backend, lead)
                 if lead is None:
                     step, claims = _recurrence_of(type(optimizer), recurrence)
-                    claimed, lead = {**NEUTRAL, **row, **group, **claims}, path
+                    # What was asked for, not what the optimizer says it took.
+                    claimed, lead = {**NEUTRAL, **group, **row, **claims}, path
                     expected, rounding = map(np.array, zip(*problem.predict(step, claimed, lead)))
                 off = _roundings(path, expected, rounding)
                 runs.append(Run(problem, step, claimed, backend, lead, path, expected, off, fault))
