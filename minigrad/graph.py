@@ -249,12 +249,12 @@ def check_dtype(result, target, primitive):
 
 def unbroadcast(gradient, shape):
     """Sum `gradient` over the axes along which a value of `shape` was repeated to give its shape."""
-    extra = gradient.ndim - len(shape)
+    came, extra = gradient.shape, gradient.ndim - len(shape)
     if extra > 0:
         gradient = gradient.sum(axis=tuple(range(extra)))
     if gradient.shape == shape:
         return gradient
     if extra < 0 or any(a not in (1, b) for a, b in zip(shape, gradient.shape)):
-        raise ValueError(f"backward: a gradient of shape {gradient.shape} does not fit a value of shape {shape}")
+        raise ValueError(f"backward: a gradient of shape {came} does not fit a value of shape {shape}")
     repeated = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
     return gradient.sum(axis=repeated, keepdims=True)
