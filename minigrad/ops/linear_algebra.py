@@ -16,7 +16,12 @@ SMALL_SUM = 1 << 13  # elements
 
 
 def _product(x, y, bias=None):
-    """x y (+ bias on each row) for arrays. Where there is little to do, NumPy has done it sooner than a kernel."""
+    """x y (+ bias on each row) for arrays, and in a rule for Tensors, too.
+
+    Where there is little to do, NumPy has done it sooner than a kernel.
+    """
+    if type(x) is not np.ndarray:
+        return x @ y
     if x.ndim != 2 or y.ndim != 2:
         return np.matmul(x, y)
     if x.size * y.shape[1] >= SMALL_PRODUCT:
@@ -27,14 +32,9 @@ def _product(x, y, bias=None):
     return out
 
 
-def _times(x, y):
-    """The product in a rule, which gets arrays or Tensors."""
-    return _product(x, y) if type(x) is np.ndarray else x @ y
-
-
 # At least two axes on both sides; the ones before them broadcast.
 _matmul = primitive(_product, "matmul")
-_matmul.vjps(lambda grad, _out, _x, y: _times(grad, y.mT), lambda grad, _out, x, _y: _times(x.mT, grad))
+_matmul.vjps(lambda grad, _out, _x, y: _product(grad, y.mT), lambda grad, _out, x, _y: _product(x.mT, grad))
 
 
 @lru_cache(maxsize=64)
@@ -45,14 +45,15 @@ def _ones(count, dtype):
 def _sum_rows(grad):
     if type(grad) is np.ndarray and grad.size >= SMALL_SUM:
         return kernels.active.sum_rows(grad)
-    return _ones(len(grad), grad.dtype) @ grad  # several times faster than np.add.reduce
+    ones = _ones(len(grad), grad.dtype)
+    return ones.dot(grad) if type(grad) is np.ndarray else ones @ grad  # several times faster than np.add.reduce
 
 
 # For a matrix x of rows.
 affine = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear")
 affine.vjps(
-    lambda grad, _out, _x, weight, *_bias: _times(grad, weight),
-    lambda grad, _out, x, _weight, *_bias: _times(grad.T, x),
+    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
+    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
     lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
 )
 
@@ -102,6 +103,10 @@ def matmul(x, y):
         >>> minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]) @ minigrad.tensor([1.0, 1.0])
         tensor([3., 7.])
     """
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        a, b = x.array, y.array
+        if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
+            return record(_matmul, _product(a, b), (x, y), (a, b))
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(f"matmul(): expected a tensor or an array, got {type(value).__name__}")
