@@ -1,25 +1,42 @@
+#define _POSIX_C_SOURCE 200809L
 #include "team.h"
 
 #include "blocks.h"
 #include "machine.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 #if defined __unix__ || defined __APPLE__
 #include <sched.h>
 #define GIVE_WAY() sched_yield()
+#define READ_CLOCK(now) clock_gettime(CLOCK_MONOTONIC, now)
+#define READ_OWN_CLOCK(now) clock_gettime(CLOCK_THREAD_CPUTIME_ID, now)
 #else
 #define GIVE_WAY()
+#define READ_CLOCK(now) timespec_get(now, TIME_UTC)
+#define READ_OWN_CLOCK(now) READ_CLOCK(now)
 #endif
 
-static void work(team *const team)
+/* A call that loses more time than LATE of its slices take is followed by others without the team, until the time lost
+ * is 1 / (2 ALONE) of all. */
+enum { LATE = 2, ALONE = 10 };
+
+static double seconds(const struct timespec time)
 {
-    size_t begin;
-    while ((begin = atomic_fetch_add(&team->next, team->length)) < team->count) {
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* The number of slices done by this thread. */
+static size_t work(team *const team)
+{
+    size_t begin, slices = 0;
+    for (; (begin = atomic_fetch_add(&team->next, team->length)) < team->count; slices++) {
         const size_t code = team->function(begin, smaller(begin + team->length, team->count), team->arguments);
         size_t least = atomic_load(&team->code);
         while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}
     }
+    return slices;
 }
 
 void team_serve(team *const team, const size_t patience)
@@ -43,18 +60,32 @@ size_t team_run(team *const team, slice_function *const function, const void *co
                 const size_t length)
 {
     if (!team || atomic_exchange(&team->taken, true)) return function(0, count, arguments);
+    if (team->alone) {
+        team->alone--;
+        atomic_store(&team->taken, false);
+        return function(0, count, arguments);
+    }
     team->function = function, team->arguments = arguments, team->count = count, team->length = length;
     atomic_store(&team->next, 0);
     atomic_store(&team->code, 0);
+    struct timespec started, ended, own_start, own_end;
+    READ_CLOCK(&started);
+    READ_OWN_CLOCK(&own_start);
     atomic_store(&team->open, true);
-    work(team);
+    const size_t slices = work(team);
     atomic_store(&team->open, false);
+    READ_OWN_CLOCK(&own_end);
     for (size_t looks = 0; atomic_load(&team->working); looks++) {
         if (looks < 1000)
             PAUSE();
         else
             GIVE_WAY(); /* the one who is late may be waiting for this core */
     }
+    READ_CLOCK(&ended);
+    /* Where there are more threads than cores, one that loses its core is back in milliseconds, and loses it again. */
+    const double used = seconds(own_end) - seconds(own_start), lost = seconds(ended) - seconds(started) - used;
+    if (slices && used > 0 && lost > LATE * used / (double)slices)
+        team->alone = (size_t)(ALONE * (lost < 100 * used ? lost / used : 100));
     const size_t code = atomic_load(&team->code);
     atomic_store(&team->taken, false);
     return code;

@@ -19,6 +19,7 @@ typedef struct {
     slice_function *function;
     const void *arguments;
     size_t count, length;
+    size_t alone; /* calls yet to be made without the others */
     atomic_size_t next; /* where the next slice begins */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
 } team;

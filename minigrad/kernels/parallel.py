@@ -102,8 +102,8 @@ class Team:
             self.bell.notify_all()
 
     def gather(self):
-        """Wake the threads that sleep; C's view of the team."""
-        if self.state.serving < len(self.threads):
+        """Wake the threads that sleep, if they are wanted; C's view of the team."""
+        if self.state.serving < len(self.threads) and not self.state.alone:
             self._ring()
         return self.state
 

@@ -1,5 +1,7 @@
 /* Threads that serve come and go, while several call: every slice is done once, the smallest code comes back, and nobody
- * looks at a call that is over, whose memory is freed at once. Run by test_team.py under ThreadSanitizer. */
+ * looks at a call that is over, whose memory is freed at once. And who comes late is left out for a while. Run by
+ * test_team.py under ThreadSanitizer. */
+#define _POSIX_C_SOURCE 200809L
 #include "team.h"
 
 #include <pthread.h>
@@ -7,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { SERVERS = 4, CALLERS = 3, CALLS = 100000 };
 
@@ -49,6 +52,50 @@ static void *make_calls(void *const seed)
     return NULL;
 }
 
+static _Thread_local bool is_server;
+static atomic_int served; /* slices */
+
+/* A server sleeps in its slice, as one does that has lost its core; the caller waits until one has begun. */
+static size_t come_late(const size_t begin, const size_t end, const void *arguments)
+{
+    (void)end, (void)arguments;
+    if (is_server && atomic_fetch_add(&served, 1) == 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
+    while (begin == 0 && !is_server && !atomic_load(&served)) {}
+    return 0;
+}
+
+static size_t count_served(const size_t begin, const size_t end, const void *arguments)
+{
+    (void)begin, (void)end, (void)arguments;
+    if (is_server) atomic_fetch_add(&served, 1);
+    return 0;
+}
+
+static void *serve_late(void *const unused)
+{
+    is_server = true;
+    while (!atomic_load(&over)) team_serve(&shared, 100000);
+    return unused;
+}
+
+/* The number of calls made without the late server; negative when something is wrong. */
+static long calls_alone(void)
+{
+    pthread_t server;
+    pthread_create(&server, NULL, serve_late, NULL);
+    while (!atomic_load(&shared.serving)) {}
+    shared.alone = 0; /* what came before may have been late, too */
+    team_run(&shared, come_late, NULL, 2, 1);
+    const long expected = (long)shared.alone, before = atomic_load(&served);
+    for (long i = 0; i < expected; i++) team_run(&shared, count_served, NULL, 1000, 1);
+    const long found = atomic_load(&served) == before ? expected : -1;
+    for (long i = 0; i < 1000000 && atomic_load(&served) == before; i++) team_run(&shared, count_served, NULL, 1000, 1);
+    const bool is_back = atomic_load(&served) > before;
+    atomic_store(&over, true);
+    pthread_join(server, NULL);
+    return is_back ? found : -2;
+}
+
 int main(void)
 {
     pthread_t servers[SERVERS], callers[CALLERS];
@@ -57,5 +104,8 @@ int main(void)
     for (int i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
     atomic_store(&over, true);
     for (int i = 0; i < SERVERS; i++) pthread_join(servers[i], NULL);
+    atomic_store(&over, false);
+    const long alone = calls_alone();
+    if (alone <= 0) printf("%ld calls were made without the late server\n", alone), exit(1);
     return shared.serving != 0 || shared.working != 0;
 }
