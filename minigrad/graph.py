@@ -153,14 +153,23 @@ _writes = {}  # by the id of the array that owns the memory: the time of the las
 
 def touch(*arrays):
     """Note a write to the memory of each array."""
+    stamp([writes_to(array) for array in arrays])
+
+
+def stamp(writes):
+    """Note a write now; for `writes_to` of several arrays."""
     last_write[0] = now = tick()
-    for array in arrays:
-        owner = array if array.base is None else owner_of(array)
-        key = id(owner)
-        if key in _writes:
-            _writes[key][0] = now
-        else:  # the entry goes with the array
-            _writes[key] = [now, weakref.ref(owner, partial(_writes.pop, key))]
+    for write in writes:
+        write[0] = now
+
+
+def writes_to(array):
+    """What is known of the writes to the memory of `array`; the same for as long as the array lives."""
+    owner = owner_of(array)
+    key = id(owner)
+    if key not in _writes:  # the entry goes with the array
+        _writes[key] = [0, weakref.ref(owner, partial(_writes.pop, key))]
+    return _writes[key]
 
 
 def last_write_to(array):

@@ -367,15 +367,11 @@ def _update(function, parameters, gradients, states, *numbers):
 
     if isinstance(gradients, Table):
         gradients = gradients.arrays
-    if len(gradients) != len(parameters.arrays):
+    shapes = [array.shape for array in gradients]
+    if shapes != parameters.shapes or [array.dtype for array in gradients].count(dtype) != len(shapes):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-    ctype, addresses = kernels.array, []
-    for array, shape in zip(gradients, parameters.shapes):
-        if array.shape != shape or array.dtype is not dtype:
-            checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-        if array.flags.num & READABLE != READABLE:
-            array = array.copy()
-        addresses.append(from_buffer(ctype, array))
+    gradients = [array if array.flags.num & READABLE == READABLE else array.copy() for array in gradients]
+    addresses = [from_buffer(kernels.array, array) for array in gradients]
     size = parameters.size
     _run(
         getattr(kernels, function), size, BLOCK, size, len(addresses), parameters.counts,

@@ -5,19 +5,20 @@ from operator import is_
 import numpy as np
 
 from .. import kernels
-from ..graph import enable_grad, touch
+from ..graph import enable_grad, stamp, writes_to
 from ..tensor import Tensor, clear_grads, wrap
 
 
 class Batch:
     """Parameters that one kernel call updates together, with pointers that stay good for many steps."""
 
-    __slots__ = ("parameters", "arrays", "states", "kept", "names", "tables", "fresh", "contiguous")
+    __slots__ = ("parameters", "arrays", "writes", "states", "kept", "names", "tables", "fresh", "contiguous")
 
     def __init__(self, parameters, states, names, fresh, contiguous):
         self.parameters, self.states, self.names = parameters, states, names
         self.fresh, self.contiguous = fresh, contiguous
         self.arrays = [parameter.array for parameter in parameters]
+        self.writes = [writes_to(array) for array in self.arrays]
         self.kept = [state[name].array for name in names for state in states]
         collect = kernels.Table if contiguous else list
         columns = [collect([state[name].array for state in states]) for name in names]
@@ -194,10 +195,11 @@ class Optimizer:
         # The kernels in C want contiguous memory; the reference takes any.
         kernel = kernels.active if batch.contiguous else kernels.reference
         parameters, state = batch.tables
-        self.update(kernel, group, batch.states[0]["step"] + 1, batch.fresh, parameters, gradients, **state)
-        touch(*batch.arrays)
+        step = batch.states[0]["step"] + 1
+        self.update(kernel, group, step, batch.fresh, parameters, gradients, **state)
+        stamp(batch.writes)
         for kept in batch.states:
-            kept["step"] += 1
+            kept["step"] = step
 
     # Saving
 
