@@ -15,11 +15,12 @@ from .steps import build_step, build_step_jax
 
 
 class Call(NamedTuple):
-    """What is timed, what it computed, and how the time of one call follows from what the clock says."""
+    """What is timed, what it computed, how the time of one call follows from what the clock says, and its phases."""
 
     run: Callable
     results: Callable
     seconds: Callable = float
+    phases: Callable | None = None
 
 
 def _draw(kind, rng, shape, dtype):
@@ -140,6 +141,12 @@ def build_stream(row, smallest):
     return Call(run, dict, lambda seconds: max(seconds - nothing, seconds / 10) * share)
 
 
+def build_whole_step(library, row):
+    """A training step."""
+    run, results, phases = build_step(library, row)
+    return Call(run, results, phases=phases)
+
+
 BUILDERS = {
     "loss": build_loss,
     "loss over rows": build_loss,
@@ -147,7 +154,7 @@ BUILDERS = {
     "activation": build_layer,
     "linear": build_layer,
     "engine": build_chain,
-    "step": lambda library, row: Call(*build_step(library, row)),
+    "step": build_whole_step,
 }
 
 

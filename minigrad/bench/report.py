@@ -10,6 +10,8 @@ import statistics
 
 import numpy as np
 
+from .steps import PHASES
+
 UNSTABLE = 0.1  # times are, if the middle half of the turns spreads over more than this share of the median
 RESAMPLES = 2000
 
@@ -69,6 +71,8 @@ def record(measured):
         facts |= {"limit GB/s": row.bytes / limit / 1e9, "of limit": limit / median}
     others = [name for name in measured.seconds if name not in ("minigrad", "limit")]
     facts["ratios"] = {name: ratio(measured.seconds[name], ours) for name in others}
+    if measured.phases:
+        facts["phases"] = {name: dict(zip(PHASES, times)) for name, times in measured.phases.items()}
     return facts | {"seconds": measured.seconds}
 
 
@@ -112,7 +116,7 @@ def header(baselines):
 
 
 def line(facts, baselines):
-    """A row of the table."""
+    """A row of the table, and below it the phases of a step."""
     text = f"{facts['kernel']:33}{facts['size']:>24}  {facts['dtype']:8}"
     failures = "; ".join(facts["failures"])
     if "seconds" not in facts:
@@ -123,7 +127,10 @@ def line(facts, baselines):
     text += f"{duration(facts['median']):>9}{quartiles:>20}{speed:>14}{limit:>7}"
     text += "".join(f"{_ratio_text(facts['ratios'].get(name)):>23}" for name in baselines)
     text += f"  unstable: {', '.join(facts['unstable'])}" if facts["unstable"] else ""
-    return text + (f"  failed: {failures}" if failures else "")
+    text += f"  failed: {failures}" if failures else ""
+    for name, times in facts.get("phases", {}).items():
+        text += f"\n    {name:10}" + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in times.items())
+    return text
 
 
 def summary(records, baselines):

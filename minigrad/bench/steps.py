@@ -1,8 +1,12 @@
 """Whole training steps of small networks: zero_grad, forward, cross-entropy, backward, Adam."""
 
+import itertools
+import time
+
 import numpy as np
 
 STEPS_COMPARED = 10
+PHASES = ("zero_grad", "forward", "loss", "backward", "optimizer")
 
 
 def numbers(row):
@@ -18,7 +22,10 @@ def numbers(row):
 
 
 def build_step(library, row):
-    """In minigrad, or in PyTorch with the fused optimizer. Returns the step, and the losses of the first ten."""
+    """In minigrad, or in PyTorch with the fused optimizer.
+
+    Returns the step, the losses of the first ten, and a step that returns the seconds of each of its phases.
+    """
     weights, inputs, classes = numbers(row)
     nn, layers = library.nn, []
     for weight, bias in weights:
@@ -39,7 +46,21 @@ def build_step(library, row):
         optimizer.step()
         return loss
 
-    return step, lambda: {"losses": np.array([step().item() for _ in range(STEPS_COMPARED)])}
+    def phases():
+        times = [time.perf_counter()]
+        optimizer.zero_grad()
+        times.append(time.perf_counter())
+        outputs = model(x)
+        times.append(time.perf_counter())
+        loss = criterion(outputs, y)
+        times.append(time.perf_counter())
+        loss.backward()
+        times.append(time.perf_counter())
+        optimizer.step()
+        times.append(time.perf_counter())
+        return [after - before for before, after in itertools.pairwise(times)]
+
+    return step, lambda: {"losses": np.array([step().item() for _ in range(STEPS_COMPARED)])}, phases
 
 
 def build_step_jax(row):

@@ -107,6 +107,15 @@ class Bench:
         rest()
         return self.call.seconds(statistics.median(samples[1:] or samples))
 
+    def phases(self, seconds):
+        """The median time of each phase of the call, over a turn of that length; None if it has none."""
+        if self.call.phases is None:
+            return None
+        samples, start = [], time.perf_counter()
+        while not samples or time.perf_counter() - start < seconds:
+            samples.append(self.call.phases())
+        return [statistics.median(times) for times in zip(*samples)]
+
     def config(self):
         """How minigrad's kernels run here."""
         return kernels.config()
@@ -218,7 +227,8 @@ def disagreement(results, dtype):
 
 @dataclass
 class Measurement:
-    """A row, who failed in it and how, and for each other participant the median time of a call in each turn.
+    """A row, who failed in it and how, and for each other participant the median time of a call in each turn, and of
+    each phase of a step.
 
     Nobody is timed if they disagree, or if minigrad or the reference failed.
     """
@@ -227,6 +237,7 @@ class Measurement:
     config: dict
     failures: list = field(default_factory=list)
     seconds: dict = field(default_factory=dict)
+    phases: dict = field(default_factory=dict)
 
 
 def takes_part(participant, row):
@@ -265,4 +276,7 @@ def measure(rows, participants, workers, turns, seconds, smallest, progress):
             complete = {name: times for name, times in measured.seconds.items() if len(times) > turn}
             measured.seconds = complete if "minigrad" in complete else {}
             progress(1)
+        if row.kernel.family == "step":
+            found = dict(answers(list(measured.seconds), "phases", seconds))
+            measured.phases = {name: times for name, times in found.items() if times}
         yield measured
