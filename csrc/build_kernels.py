@@ -71,7 +71,7 @@ def shared(name, declaration):
 
 
 TEAM = """
-typedef struct { size_t serving, alone; ...; } team;
+typedef struct { size_t serving; bool alone; ...; } team;
 void team_serve(team *team, size_t patience);
 """
 MACHINE = """

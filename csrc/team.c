@@ -18,13 +18,30 @@
 #define READ_OWN_CLOCK(now) READ_CLOCK(now)
 #endif
 
-/* A call that loses more time than LATE of its slices take is followed by others without the team, until the time lost
- * is 1 / (2 ALONE) of all. */
-enum { LATE = 2, ALONE = 10 };
+/* A call that loses more time than LATE of its slices take is followed by ALONE times as long without the team, but no
+ * more than LONGEST seconds. */
+#define LATE 2
+#define ALONE 20
+#define LONGEST 0.1
 
 static double seconds(const struct timespec time)
 {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    READ_CLOCK(&time);
+    return seconds(time);
+}
+
+/* What this thread has had of a core. */
+static double own_time(void)
+{
+    struct timespec time;
+    READ_OWN_CLOCK(&time);
+    return seconds(time);
 }
 
 /* The number of slices done by this thread. */
@@ -60,32 +77,32 @@ size_t team_run(team *const team, slice_function *const function, const void *co
                 const size_t length)
 {
     if (!team || atomic_exchange(&team->taken, true)) return function(0, count, arguments);
+    const double start = now();
+    team->alone = team->alone && start < team->alone_until;
     if (team->alone) {
-        team->alone--;
         atomic_store(&team->taken, false);
         return function(0, count, arguments);
     }
     team->function = function, team->arguments = arguments, team->count = count, team->length = length;
     atomic_store(&team->next, 0);
     atomic_store(&team->code, 0);
-    struct timespec started, ended, own_start, own_end;
-    READ_CLOCK(&started);
-    READ_OWN_CLOCK(&own_start);
+    const double own_start = own_time();
     atomic_store(&team->open, true);
     const size_t slices = work(team);
     atomic_store(&team->open, false);
-    READ_OWN_CLOCK(&own_end);
+    const double used = own_time() - own_start;
     for (size_t looks = 0; atomic_load(&team->working); looks++) {
         if (looks < 1000)
             PAUSE();
         else
             GIVE_WAY(); /* the one who is late may be waiting for this core */
     }
-    READ_CLOCK(&ended);
     /* Where there are more threads than cores, one that loses its core is back in milliseconds, and loses it again. */
-    const double used = seconds(own_end) - seconds(own_start), lost = seconds(ended) - seconds(started) - used;
-    if (slices && used > 0 && lost > LATE * used / (double)slices)
-        team->alone = (size_t)(ALONE * (lost < 100 * used ? lost / used : 100));
+    const double end = now(), lost = end - start - used;
+    if (slices && lost > LATE * used / (double)slices) {
+        team->alone = true;
+        team->alone_until = end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST);
+    }
     const size_t code = atomic_load(&team->code);
     atomic_store(&team->taken, false);
     return code;

@@ -7,6 +7,7 @@
 #define TEAM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Works on [begin, end) and returns 0, or what went wrong. */
@@ -19,7 +20,8 @@ typedef struct {
     slice_function *function;
     const void *arguments;
     size_t count, length;
-    size_t alone; /* calls yet to be made without the others */
+    bool alone;         /* calls are made without the others, */
+    double alone_until; /* for so long, in seconds */
     atomic_size_t next; /* where the next slice begins */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
 } team;
