@@ -24,7 +24,7 @@ def _product(x, y, bias=None):
         return x @ y
     if x.ndim != 2 or y.ndim != 2:
         return np.matmul(x, y)
-    if x.size * y.shape[1] >= SMALL_PRODUCT:
+    if len(x) * y.size >= SMALL_PRODUCT:
         return kernels.active.matmul(x, y, bias)
     out = x.dot(y)  # half the overhead of np.matmul
     if bias is not None:
@@ -104,9 +104,9 @@ def matmul(x, y):
         tensor([3., 7.])
     """
     if isinstance(x, Tensor) and isinstance(y, Tensor):
-        a, b = x.array, y.array
+        a, b = arrays = x.array, y.array
         if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
-            return record(_matmul, _product(a, b), (x, y), (a, b))
+            return record(_matmul, _product(a, b), (x, y), arrays)
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(f"matmul(): expected a tensor or an array, got {type(value).__name__}")

