@@ -21,7 +21,7 @@
 /* A call that loses more time than LATE of its slices take is followed by ALONE times as long without the team, but no
  * more than LONGEST seconds. */
 #define LATE 2
-#define ALONE 20
+#define ALONE 2
 #define LONGEST 0.1
 
 static double seconds(const struct timespec time)
