@@ -143,6 +143,7 @@ operation("affine", lambda x, w, b: x @ w + b, lambda u, y, x, w, b: (u @ w.T, x
           normal(5, 3), normal(3, 2), normal(2))  # fmt: skip
 # sums and norms
 operation("sum", np.sum, lambda u, y, x: u * np.ones_like(x), normal(3, 4))
+operation("sum of cubes", lambda x: (x * x * x).sum(), lambda u, y, x: 3 * u * x * x, normal(3, 4))
 operation("sum rows", lambda x: x.sum(1), lambda u, y, x: u[:, None] * np.ones_like(x), normal(3, 4))
 operation("mean", np.mean, lambda u, y, x: u * np.ones_like(x) / x.size, normal(3, 4))
 operation("mean rows", lambda x: x.mean(1), lambda u, y, x: u[:, None] * np.ones_like(x) / 4, normal(3, 4))

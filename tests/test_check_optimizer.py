@@ -325,21 +325,109 @@ def test_a_wrong_one_raises_the_report():
     assert "float32, numpy   momentum=0.9, lr=0.5: first wrong after step 2, shape (" in str(report)
 
 
-def test_options_that_the_class_does_not_take_are_left_out():
-    class Adam(Own):
-        def __init__(self, params, lr, eps):
-            super().__init__(params, adam("right"), lr=lr, eps=eps, betas=(0.9, 0.99))
-
-    assert 2 * 2 * len(minigrad.kernels.available()) == len(check_optimizer(Adam).runs)
-
-
 def test_an_unknown_optimizer_needs_its_recurrence():
     with pytest.raises(ValueError, match=r"no recurrence is known for Lion. Pass recurrence=, a function step\(p, g, "):
         check_optimizer(Lion)
     with pytest.raises(ValueError, match="no recurrence is known for Lamb"):
         check_optimizer(optim.SGD, "Lamb")
-    with pytest.raises(ValueError, match="steps must be 4 or more, got 3"):
-        check_optimizer(optim.SGD, steps=3)
+
+
+BAD = [
+    (dict(factory=3), TypeError, "check_optimizer: factory must be a class of optimizers, or .* got 3. Pass the class"),
+    (dict(factory=optim.SGD([minigrad.ones(1, requires_grad=True)])), TypeError, "factory must be .* got SGD"),
+    (dict(factory=lambda params: None), ValueError, r"factory gave NoneType, expected an optimizer with step\(\)"),
+    (dict(factory=lambda params, lr, size: None), ValueError, "lr=0.02.* raised TypeError.*'size'. options= says"),
+    (dict(recurrence=3), TypeError, "recurrence must be the name of a known optimizer"),
+    (dict(options={"lr": 0.1}), TypeError, r"options must be a list of dictionaries.* options=\[{'lr': 0.1}\]"),
+    (dict(options=["lr"]), ValueError, "options must be a list of dictionaries"),
+    (dict(options=[]), ValueError, "options must be a list of dictionaries"),
+    (dict(options=[{}, {"momentm": 0.9}]), ValueError, r"factory\(params, momentm=0.9\) raised TypeError"),
+    (dict(options=[{"lr": -1}]), ValueError, r"factory\(params, lr=-1\) raised ValueError: SGD"),
+    (dict(steps=3), ValueError, "steps must be 4 or more, got 3"),
+    (dict(steps=4.5), TypeError, "steps must be 4 or more, got 4.5"),
+    (dict(dtypes="float64"), TypeError, "dtypes must be a list of 'float64' and 'float32', got 'float64'"),
+    (dict(dtypes=["int64"]), ValueError, "dtypes must be a list"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "error", "said"), BAD)
+def test_bad_arguments(arguments, error, said):
+    """Each is refused by one error, before anything is run for long."""
+    with pytest.raises(error, match=said):
+        check_optimizer(**{"factory": optim.SGD, **arguments})
+
+
+# ---- which options are tried ----
+
+KERNELS = len(minigrad.kernels.available())
+
+
+class Plain:
+    """SGD with momentum, known to nobody, with an option that no recurrence has."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0, pace=1):
+        self.param_groups, self.velocity = [dict(params=params, lr=lr, momentum=momentum)], {}
+
+    def step(self):
+        lr, momentum = self.param_groups[0]["lr"], self.param_groups[0]["momentum"]
+        for i, p in enumerate(self.param_groups[0]["params"]):
+            if p.grad is not None:
+                v = self.velocity[i] = momentum * self.velocity.get(i, 0) + p.grad.numpy()
+                p.detach().numpy()[...] -= (lr * v).astype(v.dtype)
+
+
+REFUSED = "dampening, nesterov, weight_decay, maximize: refused by factory"
+
+
+@pytest.mark.parametrize(
+    ("factory", "recurrence", "runs", "said"),
+    [
+        (Plain, "SGD", 2, ["lr 0.05; momentum 0, 0.9", REFUSED, "pace: no values known, give some by options="]),
+        (lambda p, **k: Plain(p, **k), "SGD", 2, ["lr 0.05; momentum 0, 0.9", REFUSED]),
+        (lambda p, lr, **k: Plain(p, lr, **k), "SGD", 2, ["lr 0.05; momentum 0, 0.9", REFUSED]),
+        (lambda p, **k: optim.SGD(p, **k), None, 20, ["nesterov False, True", "12 of 32 combinations: SGD: nest"]),
+        (lambda p, lr: optim.Adagrad(p, lr), None, 1, ["tried: lr 0.1\n", "maximize: refused by factory"]),
+        (lambda p: optim.AdamW(p), None, 1, ["tried: as factory has them", "not tried: lr, betas, eps, amsgrad, "]),
+        (Plain, lambda p, g, s, o, t: p - o.lr * g, 1, ["tried: as factory has them", "lr, momentum, pace: no values"]),
+    ],
+)
+def test_options_are_found(factory, recurrence, runs, said):
+    """All that the recurrence knows and the factory takes are tried, and the report says which, and which are not."""
+    report = check_optimizer(factory, recurrence, steps=5, dtypes=["float64"])
+    assert runs * KERNELS == len(report.runs)
+    for words in said:
+        assert words in str(report)
+
+
+def test_options_that_the_class_does_not_take_are_left_out():
+    class Adam(Own):
+        def __init__(self, params, lr, eps):
+            super().__init__(params, adam("right"), lr=lr, eps=eps, betas=(0.9, 0.99))
+
+    assert 2 * 2 * KERNELS == len(check_optimizer(Adam).runs)
+
+
+def test_values_that_are_refused_are_left_out():
+    """An optimizer need not have everything; what it does not have is said with its own words."""
+
+    class Picky(optim.Adam):
+        def __init__(self, params, amsgrad=False, **options):
+            if amsgrad:
+                raise NotImplementedError("amsgrad is not supported")
+            super().__init__(params, **options)
+
+    report = check_optimizer(Picky, steps=5, dtypes=["float64"])
+    assert 16 * KERNELS == len(report.runs)
+    assert report.tried["amsgrad"] == [False]
+    assert report.untried == {"amsgrad is not supported": ["16 of 32 combinations"]}
+
+
+def test_a_wrong_one_behind_a_function_is_found_by_its_options():
+    """What goes wrong with one option alone, which a function passes on."""
+    kind = tampered(optim.SGD, weight_decay=0)
+    report = check_optimizer(lambda params, **options: kind(params, **options), steps=5, raise_exception=False)
+    assert report.cause == "weight decay missing"
+    assert len(report.wrong) == len(report.runs) // 2
 
 
 def test_options_that_the_constructor_mixes_up():

@@ -8,6 +8,7 @@ from loss_cases import REDUCTIONS
 import minigrad
 from minigrad import gradcheck, kernels, nn
 from minigrad.nn import functional as F
+from minigrad.ops import elementwise, linear_algebra
 
 from .cases import CASES, PLACE_IDS, PLACES, leaf
 
@@ -77,6 +78,36 @@ def test_module(make, double):
     report = gradcheck(module, x)
     assert [part.name for part in report.checked] == ["input 0", *(name for name, _ in module.named_parameters())]
     assert minigrad.gradgradcheck(module, x)
+
+
+KERNELS = {
+    "matmul": lambda x, w, b: x @ w,
+    "relu_backward": lambda x, w, b: minigrad.relu(x),
+    "sum_rows": lambda x, w, b: F.linear(x, w, b),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernel(name, backend, dtype, monkeypatch):
+    """The kernels of products, relu and sums of rows, which small arrays do without: right, and found out if not."""
+    for module, threshold in ((linear_algebra, "SMALL_PRODUCT"), (linear_algebra, "SMALL_SUM"), (elementwise, "SMALL")):
+        monkeypatch.setattr(module, threshold, 0)
+    rng = np.random.default_rng(6)
+    inputs = [leaf(rng.standard_normal(shape).astype(dtype)) for shape in ((5, 3), (3, 3), (3,))]
+    with kernels.use(backend):
+        right = getattr(kernels.active, name)
+        assert gradcheck(KERNELS[name], inputs)
+        assert minigrad.gradgradcheck(KERNELS[name], inputs)
+
+        def wrong(*arguments):
+            result = right(*arguments)
+            result.reshape(-1)[0] += 0.1
+            return result
+
+        monkeypatch.setattr(kernels.active, name, wrong)
+        assert not gradcheck(KERNELS[name], inputs, raise_exception=False)
 
 
 def test_every_layer_and_loss_is_checked():

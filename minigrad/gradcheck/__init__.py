@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from ..graph import enable_grad
-from ..tensor import Tensor, gradients, wrap
+from ..tensor import gradients, wrap
+from .arguments import validate
 from .optimizers import check_optimizer
 from .report import GradcheckError, GradcheckReport
 from .subject import ArrayFunction, TensorFunction, name_of
@@ -15,40 +16,48 @@ __all__ = ["GradcheckError", "GradcheckReport", "check_optimizer", "gradcheck", 
 
 
 def gradcheck(
-    fn, inputs, *, grad=None, eps=None, atol=None, rtol=None, nondet_tol=0.0, raise_exception=True, fast_mode=False,
-    seconds=10.0,
+    fn, inputs, *, grad=None, eps=None, atol=None, rtol=None, raise_exception=True, nondet_tol=0.0,
+    check_undefined_grad=True, check_grad_dtypes=False, check_batched_grad=False, check_batched_forward_grad=False,
+    check_forward_ad=False, check_backward_ad=True, fast_mode=False, masked=False, seconds=10.0,
 ):  # fmt: skip
     """Check the gradient of `fn` against numeric derivatives, and say what is wrong with a wrong one.
 
     For random upstream gradients v, one per output, the gradient g of phi(x) = sum(v * fn(x)) that
     `backward()` gives is compared with differences of phi over a sweep of steps. It needs no
-    tuning: the steps follow from the dtype and the size of each input, and the bound from the estimated
-    error of each difference. The remainder |phi(x + t u) - phi(x) - t g.u| falls with t^2 where g is
+    tuning: the steps follow from the dtype and the size of each input, and the bound of each element from the
+    estimated error of its own difference and the rounding of its own gradient. The remainder |phi(x + t u) - phi(x) - t g.u| falls with t^2 where g is
     right, with t where it is wrong. float32 functions are evaluated at float64 copies, if they allow it,
     NumPy functions at complex arguments. Where the slopes to the two sides differ, any value between
     them is right, and reported as a kink. Inputs too large for every element are compared along random
-    directions, with a random choice of elements.
+    directions, with a random choice of elements. Elements too small to show beside others are compared again
+    where all are about as large.
 
     Args:
         fn: a function of tensors that returns a tensor or several; or a module, whose parameters are checked,
             too; or, with `grad`, a function of NumPy arrays that returns a number or arrays.
         inputs: a tensor, or a sequence of tensors and other arguments; those that require grad are checked.
             With `grad`: an array or a number, or a tuple of them.
-        grad: the gradient of a NumPy function: an array, or a function of the same arguments that returns
-            an array for one input, a tuple for several. If fn returns an array, it takes the upstream gradient
-            as a last argument and returns the gradient of sum(upstream * fn(x)).
+        grad: the gradient of a NumPy function, for several inputs a tuple with one for each: an array, which is the
+            gradient of fn's result or of the sum of its elements; or a function. It takes the inputs and, last, the
+            upstream gradient (one for each output), and returns the gradient of sum(upstream * fn(x)). Where fn
+            returns a single number it may take the inputs alone.
         eps, atol, rtol: if any is given, PyTorch's test takes the place of the above: one central difference of
             step eps (1e-6), and |analytic - numeric| <= atol + rtol |numeric| (1e-5 and 1e-3).
-        nondet_tol: how far two backward passes may differ.
         raise_exception: raise if the gradient is wrong; else return the report, which is then false.
+        nondet_tol: how far two backward passes may differ.
+        check_grad_dtypes: a gradient must have the dtype of its input. One of minigrad's tensors always must.
         fast_mode: random directions only (without eps, atol and rtol).
         seconds: how long comparing every element may take; directions are used beyond.
+        check_undefined_grad, masked: PyTorch's, which change nothing here: outputs without an upstream gradient have
+            one of zeros, and there are no sparse tensors.
+        check_batched_grad, check_batched_forward_grad, check_forward_ad, check_backward_ad: PyTorch's, of which
+            minigrad has only what their defaults ask for.
 
     Returns a `GradcheckReport`: true if the gradient is right; printed, a table.
 
     Raises:
         GradcheckError: with the report, naming the cause if it is a known one.
-        ValueError: if no input requires grad, or no output depends on one.
+        TypeError, ValueError: for an argument that cannot be, if no input requires grad, or no output depends on one.
 
     Sources: L. F. Richardson (1911) and C. Ridders (1982) for the extrapolation, J. N. Lyness and C. B. Moler
     (1967) for the complex step.
@@ -63,10 +72,9 @@ def gradcheck(
         >>> minigrad.gradcheck(lambda x: np.sum(x**3), x, grad=lambda x: x**2, raise_exception=False).cause
         'constant factor: 1/3, the gradient for input 0'
     """
-    if grad is not None:
-        subject = ArrayFunction(fn, inputs, grad)
-    else:
-        subject = TensorFunction(fn, (inputs,) if isinstance(inputs, Tensor) else tuple(inputs))
+    validate("gradcheck", locals())
+    __tracebackhide__ = True  # pytest then shows the line of the test
+    subject = TensorFunction(fn, listed(inputs)) if grad is None else ArrayFunction(fn, inputs, grad)
     if any(value is not None for value in (eps, atol, rtol)):
         for name, holder in subject.variables:
             if holder.array.dtype != np.float64:
@@ -78,15 +86,35 @@ def gradcheck(
     report = check(
         subject, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol, fast_mode=fast_mode, seconds=seconds
     )
+    if check_grad_dtypes and report:
+        for part, (name, holder) in zip(report.checked, subject.variables):
+            if part.dtype != holder.array.dtype:
+                report.cause = f"dtype: the gradient for {name} is {part.dtype}, expected {holder.array.dtype}"
     if raise_exception and not report:
         raise GradcheckError(report)
     return report
 
 
-def gradgradcheck(fn, inputs, grad_outputs=None, **options):
+def listed(values):
+    """One value or several, as a tuple."""
+    return tuple(values) if isinstance(values, (tuple, list)) else (values,)
+
+
+def gradgradcheck(
+    fn, inputs, grad_outputs=None, *, gen_non_contig_grad_outputs=False, check_fwd_over_rev=False,
+    check_rev_over_rev=True, **options,
+):  # fmt: skip
     """Check second derivatives: `gradcheck` of the gradient of `fn`, by the inputs and the upstream gradients.
 
-    `grad_outputs` are the upstream gradients, random ones by default; `options` are those of `gradcheck`.
+    Args:
+        fn, inputs: as for `gradcheck`.
+        grad_outputs: the upstream gradients, a tensor or one for each output; random ones by default.
+        gen_non_contig_grad_outputs: random ones that are not contiguous.
+        check_fwd_over_rev, check_rev_over_rev: PyTorch's, of which minigrad has only what their defaults ask for.
+        options: those of `gradcheck`, but for `grad`.
+
+    Raises:
+        GradcheckError, TypeError, ValueError: as `gradcheck`, and for `grad_outputs` unlike the outputs.
 
     Example:
         >>> import minigrad
@@ -94,12 +122,21 @@ def gradgradcheck(fn, inputs, grad_outputs=None, **options):
         >>> bool(minigrad.autograd.gradgradcheck(minigrad.tanh, x))
         True
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    validate("gradgradcheck", {name: value for name, value in locals().items() if name != "options"})
+    __tracebackhide__ = True
+    inputs = listed(inputs)
     subject = TensorFunction(fn, inputs)
     wanted = [tensor for _, tensor in subject.variables]
+    outputs = subject.outputs()
     if grad_outputs is None:
-        grad_outputs = [wrap(v).requires_grad_() for v in random_upstream(subject.outputs())]
-    upstream = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+        drawn = random_upstream(outputs)
+        if gen_non_contig_grad_outputs:
+            drawn = [np.repeat(v[..., None], 2, -1)[..., 0] for v in drawn]
+        grad_outputs = [wrap(v).requires_grad_() for v in drawn]
+    upstream = listed(grad_outputs)
+    expected, got = (", ".join(f"{y.dtype} {y.shape}" for y in values) for values in (outputs, upstream))
+    if got != expected:
+        raise ValueError(f"gradgradcheck({subject.name}): grad_outputs must be as the outputs, {expected}, got {got}")
 
     @enable_grad()
     def gradient(*values):

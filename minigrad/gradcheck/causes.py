@@ -1,7 +1,8 @@
 """Why a gradient is wrong: one short test per cause, on the two gradients and on other gradients like them.
 
-A test is given a `Case`, one input whose gradient is wrong, and returns details, or None. `CAUSES` lists
-them from the most specific to the least; the first that fits all wrong inputs is the cause.
+A test is given a `Case`, one input whose gradient is wrong, and returns details, or None. It knows one way in
+which a right gradient turns into a wrong one, and fits if that gives every element of the wrong one within the
+bounds. Several may fit; `CAUSES` ranks them, and the first that fits all wrong inputs is the cause.
 """
 
 import itertools
@@ -25,21 +26,29 @@ class Case:
         limit = int(max(8, min(ELEMENTS, CELLS / max(1, check.origin.vector.size), SECONDS / (4 * check.cost + 1e-9))))
         wrong = [i for i in measured if found.wrong.flat[i]]
         right = [i for i in measured if not found.wrong.flat[i]]
-        self.all = measured
         self.flat = np.sort((wrong + right)[:limit]).astype(int)
-        self.use(found.analytic)
-        self.n = found.numeric.ravel()[self.flat]
-        self.bound = found.bound.ravel()[self.flat]
-        self.off = np.abs(self.a - self.n)
+        self.a, self.n, self.bound, self.wrong, self.elsewhere = (
+            x.ravel()[self.flat] for x in (found.analytic, found.numeric, found.bound, found.wrong, found.elsewhere)
+        )
 
-    def use(self, analytic):
-        self.a = analytic.ravel()[self.flat]
+    def explains(self, candidate, everywhere=False):
+        """Whether the analytic gradient is `candidate`, element by element, and not only by both being 0.
 
-    def explains(self, candidate, a=None):
-        """Whether the analytic gradient is `candidate`, up to a thousandth of what is wrong with it."""
-        a = self.a if a is None else a
-        off = np.abs(a - candidate)
-        return bool(np.all(off <= self.bound + 1e-3 * self.off[np.isfinite(self.off)].max(initial=0)))
+        One that holds `everywhere` follows from the numeric gradient itself, which at some elements is that at
+        another point; others are new differences, with errors of their own.
+        """
+        gap = np.fmax(np.abs(self.a - self.n), np.abs(candidate - self.n))
+        allowed = (1 if everywhere else 4) * self.bound + 1e-3 * gap
+        counts = everywhere | ~self.elsewhere
+        fits = np.abs(self.a - candidate) <= allowed
+        return bool(fits[counts].all() and (counts & self.wrong & (np.abs(candidate) > 2 * allowed)).any())
+
+    @property
+    def telling(self):
+        """Which right elements would not look right anyway, for a derivative of 0."""
+        found = self.found
+        size = np.maximum(np.abs(found.analytic), np.abs(np.nan_to_num(found.numeric)))
+        return found.measured & ~found.wrong & (size > found.bound)
 
     @cached_property
     def jacobian(self):
@@ -95,8 +104,11 @@ def not_finite(case):
 
 
 def zero(case):
-    if not case.a.any():
-        return f"the gradient for {case.name} is 0 everywhere"
+    if case.a.any():
+        return None
+    cut = "; nothing leads back to it: its values are detached, or used as NumPy's" if (
+        case.name in case.check.subject.unconnected) else ""  # fmt: skip
+    return f"the gradient for {case.name} is 0 everywhere{cut}"
 
 
 def upstream_ignored(case):
@@ -105,7 +117,7 @@ def upstream_ignored(case):
         return None
     other = [(v * check.rng.uniform(1.5, 2.5, v.shape)).astype(v.dtype) for v in check.upstream]
     with check.subject.moved(check.original):
-        if np.array_equal(check.pull(other)[case.k], check.analytic[case.k]):
+        if np.array_equal(check.subject.gradients(other)[case.k], check.analytic[case.k]):
             return f"the gradient for {case.name} is the same for every upstream gradient"
     if sum(v.size for v in other) > 1 and case.explains(case.numeric([np.ones_like(v) for v in other])):
         return f"the gradient for {case.name} is that for an upstream gradient of ones"
@@ -119,7 +131,7 @@ def only_first_upstream(case):
 
 
 def wrong_sign(case):
-    if case.explains(-case.n):
+    if case.explains(-case.n, everywhere=True):
         return f"the gradient for {case.name} is minus what it should be"
 
 
@@ -127,15 +139,11 @@ def swapped_arguments(case):
     for k, (name, holder) in enumerate(case.check.subject.variables):
         if k == case.k or holder.array.shape != case.shape:
             continue
-        partner = case.check.report.checked[k]
-        if not partner.is_wrong and case.explains(-case.n):
-            continue
-        other = partner.numeric.ravel()[case.flat]
-        if not np.isnan(other).any() and case.explains(other):
+        if case.explains(case.check.report.checked[k].numeric.ravel()[case.flat]):
             return f"the gradient for {case.name} is that for {name}"
         exchanged = {id(case.holder): holder.array.copy(), id(holder): case.holder.array.copy()}
         numeric = case.moved(lambda h, exchanged=exchanged: exchanged.get(id(h), h.array))
-        if numeric is not None and not case.explains(case.n) and case.explains(numeric):
+        if numeric is not None and case.explains(numeric):
             return f"the gradient for {case.name} is right for {case.name} and {name} exchanged"
 
 
@@ -172,13 +180,14 @@ def forgotten_sum(case):
 
 
 def constant_factor(case):
-    square = float(case.n @ case.n)
-    factor = float(case.a @ case.n) / square if square > 0 else 0.0
-    if not factor or not np.isfinite(factor) or not case.explains(factor * case.n):
+    heavy = np.where(case.bound > 0, np.abs(case.n) / case.bound, 0)
+    at = int(np.argmax(heavy))
+    factor = float(case.a[at] / case.n[at]) if heavy[at] > 1 else 0.0
+    if not factor or not np.isfinite(factor) or not case.explains(factor * case.n, everywhere=True):
         return None
-    sure = (np.abs(case.n) > 1e-3 * np.abs(case.n).max()).sum() > 1
+    sure = (heavy > 100).sum() > 1  # a number that is fitted to one element explains nothing
     name = name_of_factor(factor, case.dimensions())
-    return f"{name or format(factor, '.4g')}, the gradient for {case.name}" if sure or name else None
+    return f"{name or format(factor, '.5g')}, the gradient for {case.name}" if sure or name else None
 
 
 def name_of_factor(factor, sizes):
@@ -190,53 +199,60 @@ def name_of_factor(factor, sizes):
                 return f"{text}, {size} being {named}" if named and size > 2 else text
     for low in range(2, 10):
         high = round(factor * low)
-        if high and abs(factor - high / low) <= 1e-4 * factor:
+        if high not in (0, low) and abs(factor - high / low) <= 1e-4 * factor:
             return f"{high}/{low}" if high % low else f"{high // low}"
     return None
 
 
 def one_element(case):
     wrong = np.argwhere(case.found.wrong)
-    if len(wrong) == 1 and case.all.size > 1:
+    if len(wrong) == 1 and case.found.measured.sum() > 1:
         return f"{case.name}{list(map(int, wrong[0]))}; the others that were compared are right"
 
 
 def one_region(case):
-    wrong, measured = case.found.wrong, case.found.measured
-    if wrong[measured].all() or not wrong.any():
+    wrong, telling = case.found.wrong, case.telling
+    if not telling.any() or not wrong.any():
         return None
-    places = np.argwhere(wrong)
-    box = tuple(slice(int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0)))
-    if wrong[box][measured[box]].all():
+    if box := smallest_box(wrong, telling):
         inside = [
             ":" if stop - start == size else str(start) if stop - start == 1 else f"{start}:{stop}"
             for (start, stop), size in zip(((part.start, part.stop) for part in box), wrong.shape)
         ]
         return f"{case.name}[{', '.join(inside)}]; outside of it the gradient is right"
-    x = case.found.values
-    bad, good = x[wrong], x[measured & ~wrong]
-    if good.size and bad.size > 2:
-        if bad.max() < good.min():
-            return f"where {case.name} is below {number_between(bad.max(), good.min())}"
-        if bad.min() > good.max():
-            return f"where {case.name} is above {number_between(good.max(), bad.min())}"
-    order = np.flatnonzero(wrong.ravel())
-    between = slice(order[0], order[-1] + 1)
-    if wrong.ravel()[between][measured.ravel()[between]].all():
+    bad, good = case.found.values[wrong], case.found.values[telling]
+    if bad.max() < good.min():
+        return f"where {case.name} is below {number_between(bad.max(), good.min())}"
+    if bad.min() > good.max():
+        return f"where {case.name} is above {number_between(good.max(), bad.min())}"
+    order = np.flatnonzero(wrong)
+    if not telling.ravel()[order[0] : order[-1]].any():
         return f"elements {order[0]} to {order[-1]} of {case.name}, in memory's order; the others are right"
+
+
+def smallest_box(wrong, telling):
+    """The slices around all that is wrong, over whole axes where that is no contradiction; None if there are none."""
+    places = np.argwhere(wrong)
+    box = [slice(int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0))]
+    if telling[tuple(box)].any():
+        return None
+    for axis, size in reversed(list(enumerate(wrong.shape))):
+        wider = [*box[:axis], slice(0, size), *box[axis + 1 :]]
+        box = box if telling[tuple(wider)].any() else wider
+    return box
 
 
 def number_between(low, high):
     return "0" if low <= 0 <= high else f"{(float(low) + float(high)) / 2:.3g}"
 
 
+# Ranked by how many values a cause may choose: none, one factor, one element, as many as there are elements.
 CAUSES = (
-    ("not finite", not_finite),
     ("zero", zero),
     ("upstream ignored", upstream_ignored),
+    ("wrong sign", wrong_sign),
     ("only the first upstream value", only_first_upstream),
     ("swapped arguments", swapped_arguments),
-    ("wrong sign", wrong_sign),
     ("transposed", transposed),
     ("forgotten sum", forgotten_sum),
     ("constant factor", constant_factor),
@@ -252,7 +268,7 @@ def find(check, checked):
         if any_not_finite := not_finite(case):
             return f"not finite: {any_not_finite}"
     fallback = None
-    for key, test in CAUSES[1:]:
+    for key, test in CAUSES:
         details = [test(case) for case in cases]
         if cases and all(details):
             return f"{key}: {'; '.join(details)}"
@@ -263,16 +279,18 @@ def find(check, checked):
 def of_shape(check, k, gradient):
     """The cause of a gradient whose shape is not its variable's."""
     name, holder = check.subject.variables[k]
-    found = check.report.checked[k]
-    says = f"the gradient for {name} has shape {gradient.shape}, expected {holder.array.shape}"
+    found, shape = check.report.checked[k], holder.array.shape
+    says = f"the gradient for {name} has shape {gradient.shape}, expected {shape}"
+    if gradient.ndim == 2 and gradient.T.shape == shape and right(gradient.T, found):
+        return f"transposed: {says}"
+    if gradient.size == found.analytic.size and right(gradient.reshape(shape), found):
+        return f"shape: {says}; its values are right"
     ways = [axes for count in range(gradient.ndim) for axes in itertools.combinations(range(gradient.ndim), count + 1)]
     for axes in ways:
         summed = gradient.sum(axes)
-        if summed.size == holder.array.size and right(summed.reshape(holder.array.shape), found):
+        if summed.size == found.analytic.size and right(summed.reshape(shape), found):
             return f"forgotten sum: over axis {', '.join(map(str, axes))}; {says}"
-    if gradient.ndim == 2 and gradient.T.shape == holder.array.shape and right(gradient.T, found):
-        return f"transposed: {says}"
-    return f"unknown: {says}"
+    return f"shape: {says}"
 
 
 def right(gradient, found):
@@ -282,12 +300,15 @@ def right(gradient, found):
 
 def of_error(error):
     """The cause behind an exception in the backward pass: mostly a gradient of the wrong shape."""
-    shapes = [tuple(map(int, re.findall(r"\d+", text))) for text in re.findall(r"shape \(([\d, ]*)\)", str(error))]
     text = f"the backward pass raised {type(error).__name__}: {error}"
-    if len(shapes) >= 2 and sorted(shapes[0]) != sorted(shapes[1]):
-        return f"forgotten sum: {text}"
-    if len(shapes) >= 2 and shapes[0] == shapes[1][::-1]:
+    if "read-only" in str(error):
+        return f"input written: the upstream gradient, or a saved value, is not the rule's own; {text}"
+    shapes = [tuple(map(int, re.findall(r"\d+", text))) for text in re.findall(r"shape \(([\d, ]*)\)", str(error))]
+    if len(shapes) < 2:
+        return text if str(error).startswith("transposed") else f"unknown: {text}"
+    came, expected = reversed(shapes[:2]) if "got shape" in str(error) else shapes[:2]
+    if len(came) == 2 and came == expected[::-1]:
         return f"transposed: {text}"
-    if str(error).startswith("transposed"):
-        return text
-    return f"unknown: {text}"
+    axes = iter(came)
+    could_be_summed = np.prod(came) > np.prod(expected) and all(size in axes for size in expected if size > 1)
+    return f"forgotten sum: {text}" if could_be_summed else f"shape: {text}"

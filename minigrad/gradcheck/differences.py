@@ -26,7 +26,7 @@ class Line:
         kept = array[self.where].copy()
         array[self.where] = kept + t * self.ahead
         try:
-            reached = t if kept.ndim else float(array[self.where]) - float(kept)
+            reached = t if self.where is ... else float(array[self.where]) - float(kept)
             return reached, self.subject.vector()
         finally:
             array[self.where] = kept
@@ -44,8 +44,7 @@ class Slope:
     is_kink: bool = False
     side_error: float = np.inf
     still: tuple = (0.0, 0.0)  # steps to the two sides over which f does not change at all
-    results: float = 0.0  # the sizes of the results that move, weighted by the upstream gradients,
-    weight: float = 0.0  # and the sizes of these
+    results: float = 0.0  # the sizes of the results that move, weighted by the upstream gradients
 
 
 class Origin:
@@ -54,12 +53,9 @@ class Origin:
     def __init__(self, vector, weights, eps):
         self.vector, self.weights, self.eps = vector, weights, eps
         self.size = np.abs(weights)
-
-    def moving(self, above, below):
-        """The size of the weighted results that move, and that of their weights."""
-        moves = (above != self.vector) | (below != self.vector)
-        size = self.size[moves]
-        return float(np.maximum(np.abs(above), np.abs(below))[moves] @ size), float(size.sum())
+        self.hides = eps * float(np.abs(vector) @ self.size)  # a change, in all results
+        # Below it numbers have fewer digits.
+        self.tiny = float(np.finfo(np.float32 if eps == np.finfo(np.float32).eps else np.float64).tiny)
 
 
 def quick(line, origin, h, loss):
@@ -67,14 +63,17 @@ def quick(line, origin, h, loss):
     (t, above), (b, below) = line.at(h), line.at(-h)
     if above is None or below is None or not t * b < 0:
         return None
-    rise, size = above - below, origin.size
-    value = float(rise @ origin.weights) / (t - b)
+    moves = np.flatnonzero((above != origin.vector) | (below != origin.vector))  # the others have no say
+    above, below, here = above[moves], below[moves], origin.vector[moves]
+    weights, size = origin.weights[moves], origin.size[moves]
+    rise = above - below
+    value = float(rise @ weights) / (t - b)
     # A second difference shrinks faster than h where f is smooth, and no faster where slopes differ by side.
-    bend = float(np.abs(above + below - 2 * origin.vector) @ size) / h
-    results, weight = origin.moving(above, below)
+    bend = float(np.abs(above + below - 2 * here) @ size) / h
+    results = float(np.maximum(np.maximum(np.abs(above), np.abs(below)), origin.tiny) @ size)
     noise = origin.eps * results / h
     is_kink = bend > 100 * noise + 0.01 * float(np.abs(rise) @ size) / h
-    found = Slope(value, noise + loss * abs(value), h, is_kink=is_kink, results=results, weight=weight)
+    found = Slope(value, noise + loss * abs(value), h, is_kink=is_kink, results=results)
     return found if np.isfinite(value) else None
 
 
@@ -84,19 +83,25 @@ class Sweep:
     def __init__(self, line, origin, top, bottom):
         span = (np.log(top) - np.log(bottom)) / np.log(RATIO)
         count = max(4, 1 + int(np.ceil(span))) if np.isfinite(span) else 4  # at the ends of the range of numbers
-        blank = (np.nan, np.full(origin.vector.shape, np.nan))
-        sides = []
+        f, sides = origin.vector, []
+        moves = np.zeros(f.shape, bool)  # the other results have no say
         for sign in (1, -1):
             values = [line.at(sign * t) for t in top * RATIO ** -np.arange(count, dtype=float)]
-            values = [(t, y) if y is not None and t * sign > 0 else blank for t, y in values]
-            sides.append((np.array([t for t, _ in values]), np.array([y for _, y in values])))
-        (self.ahead, above), (self.behind, below) = sides
-        f = origin.vector
-        moves = (((above != f) | (below != f)) & np.isfinite(above + below)).any(0)  # the others have no say
-        self.above, self.below = above[:, moves], below[:, moves]
+            values = [(t, y) if y is not None and t * sign > 0 else (np.nan, None) for t, y in values]
+            for _, y in values:
+                if y is not None:
+                    moves |= (y != f) & np.isfinite(y)
+            sides.append(values)
+        blank = np.full(np.count_nonzero(moves), np.nan)
+        (self.ahead, self.above), (self.behind, self.below) = (
+            (np.array([t for t, _ in values]), np.array([blank if y is None else y[moves] for _, y in values]))
+            for values in sides
+        )
         self.value, self.weights = f[moves], origin.weights[moves]
         largest = np.maximum(np.maximum(np.abs(self.above), np.abs(self.below)), np.abs(self.value))
-        self.results = largest @ np.abs(self.weights)
+        self.results = np.maximum(largest, origin.tiny) @ np.abs(self.weights)
+        if not moves.any():  # a change may be too small to show in any result
+            self.results = self.results + origin.hides / origin.eps
         self.noise = origin.eps * self.results
         self.steps = self.ahead
 
@@ -112,10 +117,19 @@ class Sweep:
         self.central = (self.above - self.below) @ self.weights / (self.ahead - self.behind)
         value, error, best = settle(self.central[:, None], 2, np.maximum(self.noise, self.rounding()), self.steps)
         slope = Slope(float(value[0]), error, self.steps[best])
-        slope.results, slope.weight = self.results[best], np.abs(self.weights).sum()
+        slope.results = self.results[best]
         fine = (self.noise / self.steps <= 0.01 * abs(slope.value)) | (slope.value == 0)
         slope.still = [self.steps[fine & (y == self.value).all(1)].max(initial=0) for y in (self.above, self.below)]
         return slope
+
+    def within(self, size):
+        """(slope, its error) as steps up to this size alone show it."""
+        near = self.steps <= size
+        if near.sum() < 3:
+            return np.nan, np.inf
+        noise = np.maximum(self.noise, self.rounding())
+        value, error, _ = settle(self.central[near][:, None], 2, noise[near], self.steps[near])
+        return float(value[0]), error
 
     def plain(self, slope, limit):
         """The step, at most `limit`, at which the plain central difference is best, and its relative error there."""
@@ -138,6 +152,10 @@ class Sweep:
             found.side_error = max(error for _, error in known)
             gap = found.high - found.low - 10 * found.side_error
             found.is_kink = gap > 1e-4 * max(abs(found.low), abs(found.high)) or len(known) == 1 and self.ends_here()
+            middle, apart = (found.low + found.high) / 2, found.high - found.low + found.side_error
+            if not found.is_kink and abs(found.value - middle) > 3 * (apart + found.error):
+                # A kink nearby: only close to x do both sides agree, and a central difference may never do.
+                found.value, found.error = middle, apart if len(known) == 2 else abs(found.value - middle)
         return found
 
     def ends_here(self):
@@ -158,9 +176,17 @@ class Sweep:
         return self.steps, np.abs((self.above - self.value) @ self.weights - self.steps * analytic)
 
     def order(self, analytic, rounding):
-        """The power of t with which the remainder falls at the small end of what rounding leaves visible."""
+        """The power of t with which the remainder falls at the small end of what rounding leaves visible.
+
+        NaN if too few steps show it, or if it is gone where one in proportion to t would show: then f is linear there.
+        """
         steps, remainder = self.remainder(analytic)
-        visible = remainder > 100 * self.noise + rounding * steps
+        floor = 100 * np.maximum(self.noise, self.rounding()) + rounding * steps
+        visible = remainder > floor
+        last = np.flatnonzero(visible)[-1:]
+        gone = last[last + 1 < len(steps)] + 1
+        if (remainder[gone - 1] / RATIO > 2 * floor[gone]).any():
+            return np.nan
         pairs = visible[1:] & visible[:-1] & (steps[1:] < 0.1 * steps[0])
         with np.errstate(all="ignore"):
             powers = (np.log(remainder[:-1] / remainder[1:]) / np.log(steps[:-1] / steps[1:]))[pairs]
@@ -192,7 +218,7 @@ def settle(slopes, power, noise, steps):
     best = int(np.argmin(errors))
     while True:  # a slope that smaller steps agree on, and larger ones do not, is the one at x
         apart = np.abs(rows - rows[best]).sum(1)
-        nearer = (places > places[best]) & (errors <= 0.01 * sizes) & (apart > 10 * (errors + errors[best]))
+        nearer = (places > places[best]) & (errors <= 0.1 * sizes) & (apart > 10 * (errors + errors[best]))
         if not nearer.any():
             break
         best = int(np.argmin(np.where(nearer, errors, np.inf)))

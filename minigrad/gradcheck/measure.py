@@ -1,4 +1,11 @@
-"""The numeric gradient of one variable, element by element or along random directions, beside the analytic one."""
+"""The numeric gradient of one variable, element by element or along random directions, beside the analytic one.
+
+What decides is the order of the Taylor remainder f(x + t u) - f(x) - t g.u = t (slope - g.u) + O(t^2): 2 if g is
+right, 1 if not. Extrapolation takes the sweep of remainders apart into its powers of t; the first coefficient,
+slope - g.u, comes with an error, the change from one step to the next. Beyond `SAFETY` errors it is the same at
+both steps to 1/8, so between them the remainder falls with an order of 1 within 0.1; below, it falls faster or is
+rounding. The plain order is in the report, and says the same (tests/test_gradcheck_verdict.py).
+"""
 
 import time
 
@@ -8,20 +15,20 @@ from .differences import Line, Sweep, quick
 from .report import Checked, Kink
 
 MANY = 64  # after so many that are certainly wrong, the cheap differences suffice for the rest
+FEW = 4  # where time is short
 DIRECTIONS = 4
+FINE = 1e-5  # a relative error with which cheap differences are as good as a sweep
+SAFETY = 8  # an estimate of an error may be too small by this factor
 
 
 class Measurement:
-    """Compares `analytic` with differences of the subject, whose arrays are copies that may be moved.
+    """Compares the gradient for variable k with differences of the subject, which is at `point`."""
 
-    `origin` is f there, `eps` the rounding of the analytic gradient, `spread()` how far that moves when
-    the arguments move by their rounding, and `double` the same gradient in float64, if there is one.
-    """
-
-    def __init__(self, subject, name, holder, analytic, double, origin, eps, spread, rng):
-        self.subject, self.holder, self.origin, self.rng = subject, holder, origin, rng
-        self.double, self.eps, self.spread = double, eps, spread
-        x = holder.array
+    def __init__(self, point, k, rng):
+        self.point, self.k, self.rng = point, k, rng
+        self.subject, self.origin = point.subject, point.origin
+        name, self.holder = self.subject.variables[k]
+        analytic, x = point.analytic[k], self.holder.array
         self.finite = np.isfinite(x)
         magnitude = np.abs(x[self.finite]).astype(np.float64)
         self.rms = float(np.sqrt(np.mean(magnitude**2))) if magnitude.any() else 1.0
@@ -30,11 +37,15 @@ class Measurement:
         self.scale = np.where(self.finite, np.maximum(np.abs(x), 0.1 * self.rms), 0).astype(np.float64)
         self.widest = float(magnitude.max(initial=0))
         self.span = max(1.0, 1.0 / self.rms)  # functions have features of size |x|, or of size 1
-        self.largest = float(np.abs(analytic[np.isfinite(analytic)]).max(initial=0))
         self.found = Checked(name, analytic.dtype, analytic.astype(np.float64), x.copy())
+        self.top = max(0.5, 4 * self.widest)  # the largest step of an element
+        self.found.hidden = SAFETY * self.origin.hides / self.top
+        # The rule as it runs in the precision of the differences; only in float32 it is another one than `analytic`.
+        self.rule = self.found.analytic if point.double is None else point.double[k]
         self.kinks, self.exact = {}, np.zeros(x.shape, bool)
-        self.step = origin.eps ** (1 / 3) * min(1.0, 32 / self.rms)  # what suits central differences in general,
-        self.loss = 10 * origin.eps ** (2 / 3)  # relative to the scale, and to the slope
+        self.step = self.origin.eps ** (1 / 3) * min(1.0, 32 / self.rms)  # what suits central differences in general,
+        self.loss = 10 * self.origin.eps ** (2 / 3)  # relative to the scale, and to the slope
+        self.relative = 3 * self.origin.eps ** (2 / 3)  # less than this is not seen by any difference
 
     # Along directions
 
@@ -52,8 +63,8 @@ class Measurement:
         if size is None:
             top, unit = 0.5 * self.span, min(1.0, 1.0 / self.rms)
         else:
-            top, unit = max(0.5, 4 * self.widest), min(1.0, size)
-        bottom = self.origin.eps**0.4 * unit
+            top, unit = self.top, min(1.0, size)
+        bottom = self.origin.eps**0.5 * unit
         sweep = Sweep(line, self.origin, top, bottom)
         slope = sweep.slope()
         if slope.error > 0.01 * abs(slope.value) and not np.isfinite(sweep.above).all():
@@ -66,8 +77,8 @@ class Measurement:
         """A sweep along a random direction: the order of the remainder, and the step that suits this function."""
         u = self.direction()
         sweep, slope = self.sweep(Line(self.subject, self.holder, ..., u))
-        terms = (self.found.analytic * u)[u != 0]
-        self.found.order = sweep.order(terms.sum(), 64 * self.eps * np.abs(terms).sum())
+        terms = (self.rule * u)[u != 0]
+        self.found.order = sweep.order(terms.sum(), 64 * self.origin.eps * np.abs(terms).sum())
         self.found.curve = sweep.remainder(terms.sum())
         if slope.error <= 1e-3 * abs(slope.value):
             self.step, self.loss = sweep.plain(slope, 30 * self.origin.eps ** (1 / 3) * self.span)
@@ -77,25 +88,18 @@ class Measurement:
         """(how far the two slopes along u are apart, in units of the bound, and the bound)."""
         if sweep is None:
             sweep, slope = self.sweep(Line(self.subject, self.holder, ..., u))
-        analytic, rounding = self.along(u)
-        bound = 8 * slope.error + rounding + 3 * np.sqrt(np.finfo(np.float64).eps) * abs(slope.value)
+        terms = (self.rule * u)[u != 0]
+        analytic, rounding = float(terms.sum()), 64 * self.origin.eps * float(np.sqrt((terms**2).sum()))
+        bound = SAFETY * slope.error + rounding + self.relative * abs(slope.value)
         off = abs(analytic - slope.value)
         if off <= bound:
             return 0.0, bound
-        if self.double is None:
-            spread = np.minimum(self.spread(), np.sqrt(self.eps) * self.largest)
-            bound += 8 * float(np.sqrt(((spread * u)[u != 0] ** 2).sum()))
+        bound += SAFETY * float(np.sqrt(((self.rounding * u)[u != 0] ** 2).sum()))
         slope = sweep.sides(slope)
-        slack = bound + 8 * slope.side_error
+        slack = bound + SAFETY * slope.side_error
         if slope.is_kink and slope.low - slack <= analytic <= slope.high + slack:
             return 0.0, bound
         return off / bound if bound else np.inf, bound
-
-    def along(self, u):
-        """The analytic slope along u, in float64 if the rule can be run there, and the rounding of its sum."""
-        g, eps = (self.found.analytic, self.eps) if self.double is None else (self.double, np.finfo(np.float64).eps)
-        terms = (g * u)[u != 0]
-        return float(terms.sum()), 64 * eps * float(np.sqrt((terms**2).sum()))
 
     def directions(self, first, tick):
         """Compare along random directions. Returns one along which the two disagree, None if there is none."""
@@ -103,19 +107,26 @@ class Measurement:
         for line in [first, *((self.direction(),) for _ in range(DIRECTIONS - 1))]:
             u, (off, bound) = line[0], self.compared(*line)
             tick()
+            self.found.directions += 1
             if not off <= 1:
                 self.found.missed_directions += 1
                 guilty = u
             self.found.resolution = max(self.found.resolution, 2 * bound / smallest)
+            if guilty is not None:  # one is enough
+                break
         return guilty
 
-    def roundings(self):
-        """Flat indices of elements whose float32 gradient is further from the float64 one than rounding explains."""
-        if self.double is None:
+    def float32_faults(self, count=8):
+        """Flat indices of elements whose float32 gradient is furthest from the float64 one beyond what it may be."""
+        if self.point.double is None:
             return []
-        limit = np.sqrt(self.eps) * self.largest
-        off = np.abs(self.found.analytic - self.double)
-        return np.flatnonzero(~(off <= 8 * np.minimum(self.spread(), limit) + limit))
+        apart = np.abs(self.found.analytic - self.rule)
+        beyond = apart - self.digits(np.abs(self.rule))
+        if not (beyond <= 0).all():
+            beyond -= SAFETY * self.point.rounding.of(self.k)
+        beyond = np.nan_to_num(beyond, nan=np.inf).ravel()
+        worst = np.argsort(beyond)[::-1][:count]
+        return worst[beyond[worst] > 0]
 
     def locate(self, u, count=3):
         """Flat indices of elements at fault: halve the direction and go on with the half that is worse."""
@@ -140,15 +151,15 @@ class Measurement:
 
     def disagreement(self, u):
         slope = quick(Line(self.subject, self.holder, ..., u), self.origin, self.step, self.loss)
-        return np.inf if slope is None else abs(self.along(u)[0] - slope.value)
+        return np.inf if slope is None else abs(float((self.rule * u)[u != 0].sum()) - slope.value)
 
     # Element by element
 
     def elements(self, flat, deadline, tick):
         """Compare the elements with these flat indices."""
-        found, doubtful = self.found, []
+        found, doubtful, passed = self.found, [], []
         flat = [i for i in flat if self.finite.flat[i]]
-        exact = self.complex_step(flat) if self.subject.allows_complex else None
+        exact = self.complex_step(flat, deadline) if self.subject.allows_complex else None
         for position, i in enumerate(flat):
             at = np.unravel_index(i, found.analytic.shape)
             step = self.step * self.scale[at]
@@ -158,76 +169,111 @@ class Measurement:
                 close = 10 * slope.error + 3 * np.sqrt(self.origin.eps) * abs(slope.value)
                 if abs(exact[position] - slope.value) <= close and not slope.is_kink:
                     slope.value, self.exact[at] = exact[position], True
+                    slope.error = 4 * self.origin.eps * abs(slope.value)
             if slope is not None:
                 self.note(at, slope)
-            coarse = slope is None or slope.error > 1e-3 * abs(slope.value) and slope.error > 1e-6 * self.largest
-            if coarse or slope.is_kink or found.wrong[at]:
-                off = np.nan if slope is None else abs(found.analytic[at] - slope.value) / (found.bound[at] or 1)
+            off = np.nan if slope is None else abs(found.analytic[at] - slope.value) / (found.bound[at] or 1)
+            if slope is None or slope.error > 1e-3 * abs(slope.value) or slope.is_kink or found.wrong[at]:
                 doubtful.append((off, at))
+            elif slope.error > FINE * abs(slope.value):
+                passed.append((off, at))
         self.settle(doubtful, deadline)
+        soon = time.perf_counter() + 0.02 * (deadline - time.perf_counter())
+        for _, at in sorted(passed, key=lambda pair: -pair[0])[:MANY]:
+            if time.perf_counter() < soon:
+                self.look_closely(at)
+        if found.wrong.any():  # the remainder is shown where it is worst, else along a direction
+            found.order, found.curve = found.remainders.get(found.worst, (found.order, found.curve))
 
     def settle(self, doubtful, deadline):
         """Look again, with a sweep of steps, at elements that the cheap differences do not confirm."""
         doubtful.sort(key=lambda pair: -np.nan_to_num(pair[0], nan=np.inf))
-        certain = 0
+        certain, start = 0, time.perf_counter()
         for count, (_, at) in enumerate(doubtful):
-            if certain >= MANY:
+            now = time.perf_counter()
+            if certain >= MANY or certain >= FEW and now - start > 0.1 * (deadline - start):
                 break
-            if count >= MANY and time.perf_counter() > deadline:  # leave out what is not known
+            if count >= MANY and now > deadline:  # leave out what is not known
                 self.found.numeric[at], self.found.wrong[at] = np.nan, False
                 continue
-            x = abs(float(self.holder.array[at]))
-            sweep, slope = self.sweep(Line(self.subject, self.holder, at), x or self.rms)
-            slope = sweep.sides(slope)
-            if not self.exact[at] or slope.is_kink:
-                self.exact[at] = False
-                self.note(at, slope)
+            self.look_closely(at)
             certain += bool(self.found.wrong[at])
 
-    def note(self, at, slope):
+    def look_closely(self, at):
+        """Compare one element with a sweep of steps."""
+        found, g, x = self.found, self.rule[at], abs(float(self.holder.array[at]))
+        sweep, slope = self.sweep(Line(self.subject, self.holder, at), x or self.rms)
+        slope = sweep.sides(slope)
+        if self.exact[at] and not slope.is_kink:
+            slope.value, slope.error = found.numeric[at], found.error[at]
+        self.exact[at] &= not slope.is_kink
+        self.note(at, slope, settled=True)
+        found.unsure[at] = found.wrong[at] and self.is_unsure(g, x, sweep, slope)
+        found.remainders[at] = sweep.order(g, 64 * self.origin.eps * abs(g)), sweep.remainder(g)
+
+    def is_unsure(self, g, x, sweep, slope):
+        """Whether g is refuted by steps larger than x alone, or may come from results in which it would not show."""
+        if abs(g - slope.value) <= self.found.hidden:
+            return True
+        value, error = sweep.within(0.25 * x) if slope.step > 0.25 * x else (slope.value, 0.0)
+        return not abs(g - value) > SAFETY * error
+
+    def note(self, at, slope, settled=False):
         """Write down one element: its numeric derivative, the bound, and the verdict."""
-        found = self.found
-        analytic = found.analytic[at]
-        relative = 3 * np.sqrt(self.eps)
-        bound = 8 * slope.error + relative * abs(slope.value) + float(np.finfo(found.dtype).tiny)
-        if not abs(analytic - slope.value) <= bound:
-            bound += self.rounding(at, slope)
-        found.numeric[at], found.bound[at], found.steps[at] = slope.value, bound, slope.step
-        found.error[at] = 4 * self.origin.eps * abs(slope.value) if self.exact[at] else slope.error
-        right = abs(analytic - slope.value) <= bound or analytic == 0 and max(slope.still) > 0
+        found, rule, analytic = self.found, self.rule[at], self.found.analytic[at]
+        bound = SAFETY * slope.error + self.relative * abs(slope.value) + float(np.finfo(found.dtype).tiny)
+        if settled and not abs(rule - slope.value) <= bound:
+            bound += SAFETY * float(self.rounding[at]) + self.without_moving(slope)
+        right = abs(rule - slope.value) <= bound or rule == 0 and max(slope.still) > 0
+        apart, allowed = abs(analytic - rule), self.digits(abs(rule))
+        if settled and not apart <= allowed:  # what float32 differences would not see, either
+            results = max(slope.results, float(np.finfo(found.dtype).tiny))
+            allowed += SAFETY * (self.point.rounding.of(self.k)[at] + self.point.eps * results / slope.step)
+        right &= bool(apart <= allowed)
+        found.numeric[at], found.error[at], found.steps[at] = slope.value, slope.error, slope.step
+        found.bound[at] = bound + allowed
         self.kinks.pop(at, None)
         if slope.is_kink and slope.side_error < np.inf:
-            slack = 8 * slope.side_error + relative * max(abs(slope.low), abs(slope.high))
+            slack = SAFETY * slope.side_error + self.relative * max(abs(slope.low), abs(slope.high)) + allowed
             if right or slope.low - slack <= analytic <= slope.high + slack:
                 right = True
                 found.numeric[at] = np.clip(analytic, slope.low, slope.high)  # the one between them that is meant
                 self.kinks[at] = Kink(found.name, tuple(map(int, at)), slope.low, slope.high, float(analytic))
+            found.bound[at] += slope.high - slope.low
         found.wrong[at] = not right
 
-    def rounding(self, at, slope):
-        """How far rounding may move the analytic value of one element: never so far that it hides a wrong rule."""
-        spread, limit = self.spread()[at], np.sqrt(self.eps) * self.largest
-        x = abs(float(self.holder.array[at])) or self.scale[at]
-        # Where no step moves any result, the slope may be anything that is too small for that.
-        hidden = 0.0
-        if min(slope.still) > 0 and not slope.value:
-            hidden = 4 * self.origin.eps * float(self.origin.size.sum()) / min(slope.still)
-        if self.double is None:
-            return 8 * min(spread, limit) + 4 * self.eps * self.largest + hidden
-        off = abs(self.double[at] - slope.value)  # the same rule in float64 says whether it is rounding at all
-        limit += 8 * self.eps * (slope.results / x + slope.weight)
-        return 8 * spread + limit + hidden if off <= 8 * slope.error + 1e-6 * abs(slope.value) + hidden else 0.0
+    def digits(self, size):
+        """How far a float32 gradient of this size may be from the float64 one at least."""
+        if self.point.double is None:
+            return 0.0 * size
+        return 64 * self.point.eps * size + float(np.finfo(self.found.dtype).tiny)
 
-    def complex_step(self, flat):
+    @property
+    def rounding(self):
+        """How far rounding moves the rule."""
+        point = self.point
+        return (point.rounding if point.double is None else point.double_rounding).of(self.k)
+
+    def without_moving(self, slope):
+        """Where no step moves any result, the slope may be anything that is too small for that."""
+        if min(slope.still) > 0 and not slope.value:
+            size = max(slope.results, float(self.origin.size.sum()))  # of results, or of what cancels in them
+            return 4 * self.origin.eps * size / min(slope.still)
+        return 0.0
+
+    def complex_step(self, flat, deadline):
         """Im f(x + i h) / h for a tiny h (Lyness and Moler 1967): no difference, so no rounding. None if impossible.
 
         It is wrong without notice where f is not analytic, as abs is not: `elements` compares it.
         """
-        values = np.zeros(len(flat))
+        values = np.full(len(flat), np.nan)
+        soon = time.perf_counter() + 0.1 * (deadline - time.perf_counter())
         change = lambda holder: holder.array.astype(complex) if holder is self.holder else holder.array
         with self.subject.moved(change):
             array = self.holder.array
             for position, i in enumerate(flat):
+                if time.perf_counter() > soon:
+                    break
                 at = np.unravel_index(i, array.shape)
                 kept, step = array[at].copy(), 1e-20 * self.scale[at]
                 array[at] = kept + 1j * step

@@ -1,6 +1,5 @@
 """Optimizers compared, step by step, with the recurrence they claim, and a name for what a wrong one does instead."""
 
-import inspect
 import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,22 +8,10 @@ import numpy as np
 
 from .. import kernels
 from ..tensor import wrap
-from .recurrences import NEUTRAL, RECURRENCES, VARIANTS
+from .arguments import validate
+from .options import make, search
+from .recurrences import NEUTRAL, VARIANTS, claimed_by
 from .report import GradcheckError
-
-# The values of each option; every combination is tried.
-_COMMON = dict(weight_decay=(0, 0.1), maximize=(False, True))
-_ADAM = dict(lr=(0.02,), betas=((0.9, 0.999), (0.7, 0.95)), eps=(1e-8, 1e-3), amsgrad=(False, True), **_COMMON)
-_OPTIONS = {
-    "SGD": dict(lr=(0.05,), momentum=(0, 0.9), dampening=(0, 0.3), nesterov=(False, True), **_COMMON),
-    "Adagrad": dict(lr=(0.1,), lr_decay=(0, 0.05), initial_accumulator_value=(0, 0.5), eps=(1e-10, 1e-3), **_COMMON),
-    "RMSprop": dict(
-        lr=(0.02,), alpha=(0.99, 0.8), eps=(1e-8, 1e-3), momentum=(0, 0.7), centered=(False, True), **_COMMON
-    ),
-    "Adam": _ADAM,
-    "AdamW": _ADAM,
-}
-
 
 # ---- following the optimizer and the recurrence over the same gradients ----
 
@@ -84,8 +71,8 @@ class _Problem:
         parameters = [wrap(p.copy(order="K")).requires_grad_() for p in self.start]
         fault, path = None, [_row(self.start)]
         with kernels.use(backend):
-            optimizer = factory(parameters, **options)
-            group = _group(optimizer)
+            optimizer = make(factory, options, parameters)
+            group = optimizer.param_groups[0]
             first = {name: value for name, value in group.items() if name != "params"}
             for t, (group["lr"], gradients) in enumerate(self.steps(group["lr"])):
                 for p, g in zip(parameters, gradients):
@@ -113,13 +100,6 @@ class _Problem:
 
 def _row(arrays):
     return np.concatenate([np.ravel(a) for a in arrays]).astype(np.float64)
-
-
-def _group(optimizer):
-    groups = getattr(optimizer, "param_groups", None)
-    if not groups or "lr" not in groups[0]:
-        raise ValueError(f"check_optimizer: {type(optimizer).__name__} has no param_groups[0]['lr'], as PyTorch's have")
-    return groups[0]
 
 
 def _roundings(path, expected, rounding):
@@ -207,10 +187,17 @@ class Run:
 
 
 class OptimizerReport:
-    """What `check_optimizer` found: true if right; `cause` names what is wrong, `runs` holds everything."""
+    """What `check_optimizer` found: true if right; `cause` names what is wrong, `runs` holds everything.
 
-    def __init__(self, name, runs):
-        self.name, self.runs = name, runs
+    `tried` are the values of each option, `untried` the options that were left out, by the reason.
+    """
+
+    def __init__(self, name, runs, rows, untried):
+        self.name, self.runs, self.untried = name, runs, untried
+        self.tried = {}
+        for option, value in itertools.chain.from_iterable(row.items() for row in rows):
+            values = self.tried.setdefault(option, [])
+            values += [value] if value not in values else []
         self.wrong = [run for run in runs if not run]
         self.cause = self._cause() if self.wrong else None
 
@@ -244,11 +231,13 @@ class OptimizerReport:
     def __str__(self):
         shown = self.wrong or self.runs
         verdict = f"wrong: {self.cause}" if self.wrong else f"right, off by at most {self.error_estimate:.2g} roundings"
-        first = self.runs[0].problem
+        first, tried = self.runs[0].problem, [f"{k} {', '.join(map(str, v))}" for k, v in self.tried.items()]
         lines = [
             f"{self.name}: {verdict}",
             f"{len(self.runs) - len(self.wrong)} of {len(self.runs)} runs right, each {len(first.gradients)} steps of "
             f"{len(first.start)} parameters",
+            f"options tried: {'; '.join(tried) or 'as factory has them'}",
+            *(f"not tried: {', '.join(what)}: {why}" for why, what in self.untried.items()),
         ]
         more = [f"... and {len(shown) - 10} more"] if len(shown) > 10 else []
         return "\n  ".join([*lines, *map(str, shown[:10]), *more])
@@ -268,12 +257,13 @@ def check_optimizer(
     with u the spacing of the dtype at 1.
 
     Args:
-        factory: called with a list of parameters, gives an optimizer; if a class, options are passed to it, too.
+        factory: called with a list of parameters and options as keywords, gives an optimizer; so a class does.
         recurrence: `step(p, g, state, options, t)`, which gives the parameter after step t (from 1) and may keep
             arrays in the dictionary `state`; or a generator function `steps(p, options)` that yields p, is sent
             gradients and goes its own way; or one of "SGD", "Adagrad", "RMSprop", "Adam", "AdamW". By default the name
             of the class, or of a base class, says which.
-        options: a list of dictionaries, keywords for factory; by default all combinations of a class's known options.
+        options: a list of dictionaries, keywords for factory. By default a few values of every option that the named
+            recurrence has, in all combinations that factory takes; the report says which, and what was left out.
         steps: how many, 4 or more.
         dtypes: of the parameters.
         raise_exception: raise if wrong; else return the report, which is then false.
@@ -282,7 +272,8 @@ def check_optimizer(
 
     Raises:
         GradcheckError: with the report, if the optimizer is wrong.
-        ValueError: for an optimizer of unknown recurrence, or too few steps.
+        TypeError, ValueError: for an argument that cannot be, an optimizer of unknown recurrence, or options that
+            factory does not take.
 
     Example:
         >>> import minigrad
@@ -296,65 +287,22 @@ def check_optimizer(
         >>> minigrad.check_optimizer(Hasty, options=[{"lr": 0.1}], raise_exception=False).cause
         'constant factor 2'
     """
-    if steps < 4:
-        raise ValueError(f"check_optimizer: steps must be 4 or more, got {steps}")
-    runs, problems = [], {dtype: _Problem(dtype, steps) for dtype in dtypes}
-    for row in _options_for(factory) if options is None else options:
-        for problem in problems.values():
-            lead = None
-            for backend in reversed(kernels.available()):  # those in C lead
-                optimizer, group, path, fault = problem.follow(factory, row, backend, lead)
-                if lead is None:
-                    step, claims = _recurrence_of(type(optimizer), recurrence)
-                    # What was asked for, not what the optimizer says it took.
-                    claimed, lead = {**NEUTRAL, **group, **row, **claims}, path
-                    expected, rounding = map(np.array, zip(*problem.predict(step, claimed, lead)))
-                off = _roundings(path, expected, rounding)
-                runs.append(Run(problem, step, claimed, backend, lead, path, expected, off, fault))
-    report = OptimizerReport(type(optimizer).__name__, runs)
+    validate("check_optimizer", locals())
+    __tracebackhide__ = True  # pytest then shows the line of the test
+    rows, untried = (options, {}) if options is not None else search(factory, recurrence)
+    _, step, claims = claimed_by(type(make(factory, rows[0])), recurrence)
+    runs, problems = [], [_Problem(dtype, steps) for dtype in dtypes]
+    for row, problem in itertools.product(rows, problems):
+        lead = None
+        for backend in reversed(kernels.available()):  # those in C lead
+            optimizer, group, path, fault = problem.follow(factory, row, backend, lead)
+            if lead is None:
+                # What was asked for, not what the optimizer says it took.
+                claimed, lead = {**NEUTRAL, **group, **row, **claims}, path
+                expected, rounding = map(np.array, zip(*problem.predict(step, claimed, lead)))
+            off = _roundings(path, expected, rounding)
+            runs.append(Run(problem, step, claimed, backend, lead, path, expected, off, fault))
+    report = OptimizerReport(type(optimizer).__name__, runs, rows, untried)
     if report.wrong and raise_exception:
         raise GradcheckError(report)
     return report
-
-
-def _known_name(kind):
-    return next((base.__name__ for base in kind.__mro__ if base.__name__ in RECURRENCES), None)
-
-
-def _options_for(factory):
-    """Every combination of the options that a known class takes; for any other factory, its own."""
-    name = _known_name(factory) if isinstance(factory, type) else None
-    if name is None:
-        return [{}]
-    taken = inspect.signature(factory).parameters
-    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
-    values = {option: some for option, some in _OPTIONS[name].items() if passes_on or option in taken}
-    rows = [dict(zip(values, row)) for row in itertools.product(*values.values())]
-    return [o for o in rows if not o.get("nesterov") or (o["momentum"] and not o.get("dampening"))]
-
-
-def _recurrence_of(kind, recurrence):
-    """(step, what it claims beside the options) of a class of optimizers."""
-    if callable(recurrence):
-        return (_from_generator(recurrence) if inspect.isgeneratorfunction(recurrence) else recurrence), {}
-    name = _known_name(kind) if recurrence is None else recurrence
-    if name not in RECURRENCES:
-        raise ValueError(
-            f"check_optimizer: no recurrence is known for {name or kind.__name__}. Pass recurrence=, a function "
-            f"step(p, g, state, options, t), or one of {', '.join(map(repr, RECURRENCES))}"
-        )
-    return RECURRENCES[name]
-
-
-def _from_generator(function):
-    """A generator function as a step."""
-
-    def step(p, g, s, o, t):
-        if "steps" not in s:
-            s["options"] = SimpleNamespace(**vars(o))
-            s["steps"] = function(p, s["options"])
-            next(s["steps"])
-        vars(s["options"]).update(vars(o))
-        return s["steps"].send(g)
-
-    return step

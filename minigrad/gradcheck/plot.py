@@ -5,7 +5,10 @@ import numpy as np
 
 def draw(report, path=None):
     """Draw both for the worst input of `report`; see `GradcheckReport.plot`."""
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plot: a picture needs Matplotlib: pip install matplotlib") from error
 
     parts = [part for part in report.checked if part.analytic.size]
     if not parts:

@@ -5,6 +5,7 @@ the state `s` (a dictionary, empty at first) and the options `o`. A wrong recurr
 changed; `VARIANTS` lists such changes by name, and the one that does what an optimizer did is the likely cause.
 """
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -73,6 +74,35 @@ RECURRENCES = {
     "SGD": (_sgd, {}), "Adagrad": (_adagrad, {}), "RMSprop": (_rmsprop, {}), "AdamW": (_adam, {"decoupled": True}),
     "Adam": (_adam, {}),
 }  # fmt: skip
+
+
+def claimed_by(kind, recurrence):
+    """(name, step, what it claims beside the options) for a class of optimizers; one's own recurrence has no name."""
+    if callable(recurrence):
+        return None, _from_generator(recurrence) if inspect.isgeneratorfunction(recurrence) else recurrence, {}
+    known = (base.__name__ for base in kind.__mro__ if base.__name__ in RECURRENCES)
+    name = next(known, None) if recurrence is None else recurrence
+    if name not in RECURRENCES:
+        raise ValueError(
+            f"check_optimizer: no recurrence is known for {name or kind.__name__}. Pass recurrence=, a function "
+            f"step(p, g, state, options, t), or one of {', '.join(map(repr, RECURRENCES))}"
+        )
+    return name, *RECURRENCES[name]
+
+
+def _from_generator(function):
+    """A generator function as a step."""
+
+    def step(p, g, s, o, t):
+        if "steps" not in s:
+            s["options"] = SimpleNamespace(**vars(o))
+            s["steps"] = function(p, s["options"])
+            next(s["steps"])
+        vars(s["options"]).update(vars(o))
+        return s["steps"].send(g)
+
+    return step
+
 
 # ---- wrong recurrences, each the right one with one thing changed ----
 

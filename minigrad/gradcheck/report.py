@@ -38,15 +38,20 @@ class Checked:
     dtype: np.dtype
     analytic: np.ndarray
     values: np.ndarray  # of the input itself
-    order: float = np.nan  # of the Taylor remainder along a random direction
-    curve: tuple = ((), ())  # steps and remainders along it
-    missed_directions: int = 0
+    order: float = np.nan  # of the Taylor remainder at the worst element if one is wrong, else along a direction
+    curve: tuple = ((), ())  # its steps and remainders
+    directions: int = 0  # that were compared,
+    missed_directions: int = 0  # and in how many the gradients disagree
+    hidden: float = 0.0  # a derivative that would not move any result
+    came: tuple | None = None  # the shape of an analytic gradient that is not the input's
     resolution: float = 0.0  # an error of one element larger than this is seen by every direction
 
     def __post_init__(self):
+        self.remainders = {}  # the same two, element by element, where a sweep of steps was taken
         blank = np.full(self.values.shape, np.nan)
         self.numeric, self.error, self.bound, self.steps = (blank.copy() for _ in range(4))
-        self.wrong = np.zeros(self.values.shape, bool)
+        # `unsure` is what large steps say and small ones do not show, `elsewhere` what was compared at another point.
+        self.wrong, self.unsure, self.elsewhere = (np.zeros(self.values.shape, bool) for _ in range(3))
 
     @property
     def measured(self):
@@ -72,12 +77,31 @@ class Checked:
         return tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
 
     @property
-    def undecided(self):
-        """How many differences are so inexact that an error of 1 % of the typical element would not be seen."""
-        values = np.where(self.measured, np.nan_to_num(self.numeric), 0)
-        typical = np.sqrt(np.mean(values**2)) if values.size else 0.0
-        coarse = self.bound > 0.01 * np.maximum(np.abs(values), typical)
-        return int((self.measured & coarse & (self.bound > 0) & ~self.wrong).sum())
+    def unclear(self):
+        """Which differences are so inexact that an error of 1 % of the element would not be seen.
+
+        Also where both gradients are 0 because, perhaps, the element is too small beside others to show.
+        """
+        analytic = np.abs(np.nan_to_num(self.analytic))
+        size = np.maximum(analytic, np.abs(np.nan_to_num(self.numeric)))
+        x = np.abs(np.where(np.isfinite(self.values), self.values, 0))
+        small = (x > 0) & ((x < 1e-3 * x.max(initial=0)) | (self.hidden > 0.01 * analytic.max(initial=0)))
+        return self.measured & ~self.wrong & ~self.elsewhere & np.where(size > 0, self.bound > 0.01 * size, small)
+
+    def replace(self, other, flat):
+        """Take over what was found for these elements at another point, unless nothing is seen there, either."""
+        for i in flat:
+            if other.wrong.flat[i] or other.measured.flat[i] and not other.unclear.flat[i]:
+                self.elsewhere.flat[i], self.wrong.flat[i] = True, other.wrong.flat[i]
+                for name in ("analytic", "numeric", "error", "bound", "steps"):
+                    getattr(self, name).flat[i] = getattr(other, name).flat[i]
+            else:
+                self.leave_open([i])
+
+    def leave_open(self, flat):
+        """No verdict on what only large steps refute."""
+        flat = [i for i in flat if self.unsure.flat[i]]
+        self.wrong.flat[flat], self.bound.flat[flat] = False, np.inf
 
 
 @dataclass
@@ -124,8 +148,8 @@ class GradcheckReport:
             lines.append(f"  ... and {len(self.kinks) - 5} kinks more")
         lines += [f"  {note}" for note in self.notes]
         if self.method:
-            error = f"error about {self.error_estimate:.1g} of the largest derivative"
-            lines.append(f"  {self.coverage}; {self.method}, {error}")
+            error = f", error about {self.error_estimate:.1g} of the largest derivative" if self.error_estimate else ""
+            lines.append(f"  {self.coverage}; {self.method}{error}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -144,13 +168,14 @@ HEADINGS = ("", "shape", "dtype", "wrong", "worst", "analytic", "numeric", "boun
 
 
 def row(part):
-    count = int(part.measured.sum())
-    wrong = f"{int(part.wrong.sum())} of {count}"
-    if not count:
-        return (part.name, str(part.analytic.shape), str(part.dtype), wrong, "", "", "", "", number(part.order, ".2f"))
+    head = (part.name, str(part.analytic.shape), str(part.dtype))
+    if not part.measured.any():
+        wrong = f"{part.missed_directions} of {part.directions} directions" if part.directions else "0 of 0"
+        return (*head, wrong, "", "", "", "", number(part.order, ".2f"))
     at = part.worst
+    analytic = number(part.analytic[at], ".8g") if part.came is None else f"shape {part.came}"
     return (
-        part.name, str(part.analytic.shape), str(part.dtype), wrong, str(list(at)), number(part.analytic[at], ".8g"),
+        *head, f"{int(part.wrong.sum())} of {int(part.measured.sum())}", str(list(at)), analytic,
         number(part.numeric[at], ".8g"), number(part.bound[at], ".1e"), number(part.order, ".2f"),
     )  # fmt: skip
 

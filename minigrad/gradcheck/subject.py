@@ -10,6 +10,7 @@ from ..tensor import Tensor, gradients, wrap
 
 # How functions refuse arguments outside their domain; a step may lead there.
 REFUSALS = (ValueError, RuntimeError, ArithmeticError)
+NUMBERS = "fiub"  # kinds of dtypes
 
 
 class Misuse(ValueError):
@@ -25,6 +26,7 @@ class Subject:
 
     takes_upstream = True
     allows_complex = False
+    is_anywhere = True  # whether the gradient is known at other arguments, too
     length = None  # of the vector of results
 
     def outputs(self):
@@ -34,6 +36,15 @@ class Subject:
     def pull(self, upstream):
         """The gradient of sum(upstream * outputs) for each variable: an array, or None where there is none."""
         raise NotImplementedError
+
+    def gradients(self, upstream):
+        """The same as new arrays, zeros where there is none; these variables are `unconnected`."""
+        found = self.pull(upstream)
+        self.unconnected = {name for (name, _), g in zip(self.variables, found) if g is None}
+        return [
+            np.zeros(holder.array.shape, holder.array.dtype) if g is None else np.array(g)
+            for (_, holder), g in zip(self.variables, found)
+        ]
 
     def vector(self):
         """All results as one new vector, in float64 or complex; None where the function refuses the arguments."""
@@ -85,7 +96,11 @@ class TensorFunction(Subject):
         self.names, self.holders = zip(*named, *buffers) if named or buffers else ((), ())
         self.positions = None
         if not self.variables:
-            raise ValueError(f"gradcheck({self.name}): no input requires grad, so there is nothing to check")
+            got = ", ".join(type(x).__name__ for x in inputs) or "nothing"
+            raise ValueError(
+                f"gradcheck({self.name}): no input requires grad, so there is nothing to check; got {got}. Use "
+                "x.requires_grad_(), or for a function of NumPy arrays pass its gradient, grad="
+            )
 
     def results(self):
         """The floating-point results that are in the graph."""
@@ -127,30 +142,43 @@ class ArrayFunction(Subject):
     def __init__(self, function, inputs, gradient):
         self.name, self.function, self.gradient = name_of(function), function, gradient
         is_list = isinstance(inputs, list) and any(isinstance(x, np.ndarray) for x in inputs)
-        self.holders = [Box(x) for x in (inputs if is_list or isinstance(inputs, tuple) else [inputs])]
+        inputs = inputs if is_list or isinstance(inputs, tuple) else [inputs]
+        if any(isinstance(x, Tensor) for x in inputs):
+            raise ValueError(
+                f"gradcheck({self.name}): grad= is for functions of NumPy arrays, got a tensor as input. Leave grad= "
+                "out, as tensors come with their gradient, or use x.detach().numpy()"
+            )
+        self.holders = [Box(x) for x in inputs]
         self.names = [f"input {i}" for i in range(len(self.holders))]
         if len(self.holders) == 1 and self.holders[0].array.dtype.kind in "iu":
             self.holders[0].array = self.holders[0].array.astype(np.float64)
         self.variables = [(n, box) for n, box in zip(self.names, self.holders) if box.array.dtype.kind == "f"]
         if not self.variables:
-            raise ValueError(f"gradcheck({self.name}): no input holds floats, so there is nothing to check")
-        self.takes_upstream = callable(gradient) and not (self.is_scalar() and not self.has_room_for_upstream())
+            got = ", ".join(str(box.array.dtype) for box in self.holders)
+            raise ValueError(f"gradcheck({self.name}): no input holds floats, so there is nothing to check; got {got}")
+        self.takes_upstream, self.is_anywhere = self.wants_upstream(), callable(gradient)
 
-    def is_scalar(self):
+    def wants_upstream(self):
+        """Whether the gradient is called with upstream gradients, too, which for a single number it need not be."""
         with self.moved(copied):
             result = self.function(*self.arguments())
-        return not isinstance(result, (tuple, list)) and np.ndim(result) == 0
-
-    def has_room_for_upstream(self):
-        """Whether the gradient cannot be called with the inputs alone, but with one argument more."""
-        try:
-            signature = inspect.signature(self.gradient)
-            signature.bind(*self.holders)
-        except TypeError:
+        several = isinstance(result, (tuple, list))
+        results, inputs = result if several else (result,), len(self.holders)
+        for i, y in enumerate(results):
+            if np.asarray(y).dtype.kind not in NUMBERS:
+                got = type(y).__name__
+                raise ValueError(f"gradcheck({self.name}): expected a number or an array as output {i}, got {got}")
+        is_number = not several and np.ndim(result) == 0
+        if not callable(self.gradient) or is_number and takes(self.gradient, inputs):
+            return False
+        if takes(self.gradient, inputs + len(results)):
             return True
-        except ValueError:  # a function in C that does not say
-            pass
-        return False
+        alone = f", nor {inputs} without it" if is_number else ""
+        raise ValueError(
+            f"gradcheck({self.name}): grad does not take {inputs + len(results)} arguments, the upstream gradient "
+            f"after the inputs{alone}. It should return the gradient of sum(upstream * fn(x)); for np.sin that is "
+            "lambda x, upstream: upstream * np.cos(x)"
+        )
 
     def arguments(self):
         return [box.given() for box in self.holders]
@@ -158,7 +186,7 @@ class ArrayFunction(Subject):
     def outputs(self):
         result = self.function(*self.arguments())
         result = result if isinstance(result, (tuple, list)) else (result,)
-        return [np.asarray(y) for y in result]
+        return [floats(y) for y in result]
 
     def pull(self, upstream):
         if callable(self.gradient):
@@ -174,7 +202,11 @@ class ArrayFunction(Subject):
                 f"gradcheck({self.name}): grad gave {len(found)} gradients for {len(self.variables)} inputs, "
                 "expected a tuple with one array for each"
             )
-        return [None if g is None else np.asarray(g) for g in found]
+        for (name, _), g in zip(self.variables, found):
+            if g is not None and np.asarray(g).dtype.kind not in NUMBERS:
+                got = type(g).__name__
+                raise Misuse(f"gradcheck({self.name}): expected an array as the gradient for {name}, got {got}")
+        return [None if g is None else floats(g) for g in found]
 
     allows_complex = True
 
@@ -187,6 +219,25 @@ class ArrayFunction(Subject):
             except Exception:  # whatever a function says to numbers it was not written for
                 return None
         return vector.imag if vector is not None and vector.dtype.kind == "c" else None
+
+
+def floats(value):
+    """An array, in float64 if it is one of integers, as max(0, x) may be."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)
+
+
+def takes(function, count):
+    """Whether a function can be called with so many arguments, as far as it says."""
+    if isinstance(function, np.ufunc):
+        return function.nin == count
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a function in C that does not say
+        pass
+    return True
 
 
 def name_of(function):

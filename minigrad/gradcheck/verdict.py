@@ -9,12 +9,13 @@ import numpy as np
 from .. import random
 from ..graph import set_grad_enabled
 from . import causes
-from .differences import Origin
 from .measure import DIRECTIONS, Measurement
+from .point import Point
 from .report import GradcheckReport
-from .subject import REFUSALS, Misuse, copied, doubled
+from .subject import REFUSALS, Misuse, doubled
 
 EVALUATIONS_PER_ELEMENT = 3
+POINTS, ALIKE = 8, 30  # points at which a variable is looked at again, and how far sizes differ there
 PATIENCE = 2.0  # seconds, after which a progress bar is welcome
 
 
@@ -84,7 +85,7 @@ class Check:
                 raise Fault(f"not finite: the function itself gives {first_bad(y)} of output {i}")
         self.upstream = self.draw()
         self.analytic = self.gradient(self.upstream)
-        for (name, _), first, second in zip(subject.variables, self.analytic, self.pull(self.upstream)):
+        for (name, _), first, second in zip(subject.variables, self.analytic, subject.gradients(self.upstream)):
             apart = np.abs(first - second)[~(np.isnan(first) & np.isnan(second)) & (first != second)]
             if apart.size and not apart.max() <= self.nondet_tol:
                 raise Fault(f"not deterministic: two backward passes for {name} differ by up to {apart.max():.3g}")
@@ -95,10 +96,10 @@ class Check:
         return random_upstream(self.outputs)
 
     def gradient(self, upstream):
-        """`pull`, whose errors and wrong shapes are causes; inputs and upstream must not change."""
+        """The gradients, whose errors and wrong shapes are causes; inputs and upstream must not change."""
         before = [v.copy() for v in upstream]
         try:
-            found = self.pull(upstream)
+            found = self.subject.gradients(upstream)
         except Misuse:
             raise
         except (ValueError, RuntimeError, TypeError) as error:
@@ -107,13 +108,6 @@ class Check:
         if any(not np.array_equal(v, old, equal_nan=True) for v, old in zip(upstream, before)):
             raise Fault("input written: the upstream gradient was written to by the backward pass")
         return found
-
-    def pull(self, upstream):
-        found = self.subject.pull(upstream)
-        return [
-            np.zeros(holder.array.shape, holder.array.dtype) if g is None else np.array(g)
-            for (_, holder), g in zip(self.subject.variables, found)
-        ]
 
     def refuse_written(self, when):
         for name, holder, old in zip(self.subject.names, self.subject.holders, self.kept):
@@ -153,36 +147,32 @@ class Check:
     def compare(self, fixed):
         subject, report = self.subject, self.report
         self.eps = max(np.finfo(a.dtype).eps for a in (*self.outputs, *(h.array for _, h in subject.variables)))
-        self.spread = Spread(self)
         shape_fault = self.shape_fault()
-        make = copied if fixed or not self.agrees_in_float64() else doubled
-        with subject.moved(make):
-            vector = subject.vector()
-            weights = np.concatenate([v.ravel() for v in self.upstream]).astype(np.float64)
-            self.origin = Origin(vector, weights, np.finfo(np.float64).eps if make is doubled else self.eps)
-            self.double = self.gradient_in_float64() if make is doubled else None
-            total = sum(holder.array.size for _, holder in subject.variables)
-            affordable = total * EVALUATIONS_PER_ELEMENT * self.cost <= self.seconds
-            every = bool(fixed) or affordable and not self.fast_mode
-            parts = [self.measurement(k) for k in range(len(subject.variables))]
+        self.in_float64 = not fixed and self.agrees_in_float64()
+        total = sum(holder.array.size for _, holder in subject.variables)
+        affordable = total * EVALUATIONS_PER_ELEMENT * self.cost <= self.seconds
+        every = bool(fixed) or affordable and not self.fast_mode
+        with self.point(self.kept, self.analytic).visited() as here:
+            self.origin = here.origin
+            parts = [Measurement(here, k, self.rng) for k in range(len(subject.variables))]
             report.checked = [part.found for part in parts]
+            if shape_fault:
+                report.checked[shape_fault[0]].came = shape_fault[1].shape
             with progress(total if every else None, self.cost * EVALUATIONS_PER_ELEMENT) as tick:
                 for part in parts:
                     if part.found.analytic.size:
                         self.measure(part, every, fixed, tick)
+            if not fixed and not shape_fault and subject.is_anywhere:
+                self.look_where_all_are_alike(parts)
             report.kinks = [kink for part in parts for _, kink in sorted(part.kinks.items())]
-            self.describe(parts, every, make is doubled, fixed)
+            self.describe(parts, every, fixed)
             fault = shape_fault and causes.of_shape(self, *shape_fault)
             if not fault and any(part.is_wrong for part in report.checked):
                 fault = causes.find(self, report.checked)
         report.cause = fault or self.upstream_fault()
 
-    def measurement(self, k):
-        name, holder = self.subject.variables[k]
-        analytic = self.analytic[k]
-        spread = lambda: self.spread.of(k)
-        double = None if self.double is None else self.double[k]
-        return Measurement(self.subject, name, holder, analytic, double, self.origin, self.eps, spread, self.rng)
+    def point(self, values, analytic):
+        return Point(self.subject, values, self.upstream, analytic, self.eps, self.in_float64)
 
     def measure(self, part, every, fixed, tick):
         size = part.found.analytic.size
@@ -195,9 +185,50 @@ class Check:
         guilty = part.directions(first, tick)
         affordable = int(self.seconds / 8 / len(self.subject.variables) / (EVALUATIONS_PER_ELEMENT * self.cost + 1e-9))
         some = self.rng.permutation(size)[: 0 if self.fast_mode and guilty is None else min(max(affordable, 8), 256)]
-        part.elements([*some, *part.roundings()[:8]], deadline, tick)
+        part.elements([*some, *part.float32_faults()], deadline, tick)
         if guilty is not None and not part.found.wrong.any():
             part.elements(part.locate(guilty), deadline, tick)
+
+    def look_where_all_are_alike(self, parts):
+        """Elements that drown in the rounding of others are compared at points where all are about as large.
+
+        The sum of x^3 at [1e-9, 1e6] is 1e18, whatever the first element does; at [1e-9, 2e-9] it is not.
+        """
+        for k, part in enumerate(parts):
+            sizes = np.abs(self.kept[self.position[id(self.subject.variables[k][1])]]).ravel()
+            drowned = np.flatnonzero((part.found.unclear | part.found.unsure).ravel() & (sizes > 0))
+            drowned = drowned[np.argsort(sizes[drowned])]
+            for _ in range(POINTS):
+                if not drowned.size:
+                    break
+                size = float(sizes[drowned[0]])
+                alike = sizes[drowned] <= ALIKE * size
+                self.look_again(k, part, drowned[alike], size)
+                drowned = drowned[~alike]
+
+    def look_again(self, k, part, group, size):
+        """Compare these elements of variable k where those of other sizes are replaced by some of this size."""
+        checked = [id(holder) for _, holder in self.subject.variables]
+
+        def alike(holder, x):
+            if id(holder) not in checked:
+                return x
+            far = (x != 0) & ((np.abs(x) > ALIKE * size) | (np.abs(x) < size / ALIKE))
+            return np.where(far, np.sign(x) * size * self.rng.uniform(1, ALIKE, x.shape), x).astype(x.dtype)
+
+        values = [alike(holder, x) for holder, x in zip(self.subject.holders, self.kept)]
+        if all(np.array_equal(x, old, equal_nan=x.dtype.kind == "f") for x, old in zip(values, self.kept)):
+            return
+        arrays = {id(holder): x for holder, x in zip(self.subject.holders, values)}
+        try:
+            with self.subject.moved(lambda holder: arrays[id(holder)].copy()):
+                analytic = self.subject.gradients(self.upstream)
+            with self.point(values, analytic).visited() as there:
+                again = Measurement(there, k, self.rng)
+                again.elements(group, time.perf_counter() + self.seconds / 8, lambda: None)
+            part.found.replace(again.found, group)
+        except REFUSALS:
+            part.found.leave_open(group)
 
     def shape_fault(self):
         """(variable, gradient) if a gradient has another shape than its variable; zeros take its place."""
@@ -220,15 +251,7 @@ class Check:
             )
         return False
 
-    def gradient_in_float64(self):
-        """The analytic gradient of the float64 copies, which the function's own rule may refuse."""
-        with suppress(Exception):
-            found = self.pull([v.astype(np.float64) for v in self.upstream])
-            if all(g.shape == a.shape and g.dtype == np.float64 for g, a in zip(found, self.analytic)):
-                return found
-        return None
-
-    def describe(self, parts, every, is_double, fixed):
+    def describe(self, parts, every, fixed):
         """The report's words on what was done."""
         report, count = self.report, sum(part.found.measured.sum() for part in parts)
         total = sum(part.found.analytic.size for part in parts)
@@ -240,7 +263,7 @@ class Check:
             if exact:
                 others = f" for {exact} elements, else {report.method}" if exact < count else ""
                 report.method = f"complex step{others}"
-        if is_double:
+        if self.in_float64:
             report.method += ", of a float64 copy"
         report.coverage = f"all {total:,} elements compared" if every else (
             f"{DIRECTIONS} random directions per input, and {count:,} of {total:,} elements one by one"
@@ -250,9 +273,12 @@ class Check:
             norm = np.sqrt(sum(float((part.found.analytic**2).sum()) for part in parts))
             missed = f"no direction misses a single element that is off by more than {seen:.1e}"
             report.notes.append(f"{missed}; the gradient's norm is {norm:.2e}")
-        undecided = sum(part.found.undecided for part in parts)
-        if undecided:
-            report.notes.append(f"for {undecided} elements rounding hides an error of 1 % of the typical element")
+        for count, text in (
+            (sum(part.found.elsewhere.sum() for part in parts), "compared where all are about as large"),
+            (sum(part.found.unclear.sum() for part in parts), "so small beside the rounding that 1 % would not show"),
+        ):
+            if count:
+                report.notes.append(f"elements that are {text}: {count:,}")
         report.error_estimate = max((relative_error(part.found) for part in parts), default=0.0)
 
 
@@ -265,49 +291,6 @@ def random_upstream(outputs):
         unit = 2.0 ** -np.round(np.log2(size)) if 0 < size < np.inf else 1.0
         found.append((unit * rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape)).astype(y.dtype))
     return found
-
-
-class Spread:
-    """The rounding of the analytic gradient: what changes when its arguments move by a few roundings.
-
-    And what is not linear in the upstream gradient v: g(v) + g(w) - g(v + w) is 0 but for rounding.
-    """
-
-    def __init__(self, check):
-        self.check, self.found, self.rng = check, None, np.random.default_rng(1)
-
-    def of(self, k):
-        if self.found is None:
-            self.found = [np.zeros(a.shape) for a in self.check.analytic]
-            with suppress(*REFUSALS):
-                for _ in range(2):
-                    self.move_arguments()
-                    self.move_upstream()
-        return self.found[k]
-
-    def move_arguments(self):
-        check, rng = self.check, self.rng
-        checked = [id(holder) for _, holder in check.subject.variables]
-
-        def shaken(array):
-            return array * (1 + check.eps * rng.integers(-4, 5, array.shape)).astype(array.dtype)
-
-        with check.subject.moved(lambda h: shaken(check.original(h)) if id(h) in checked else check.original(h)):
-            self.add(check.pull(check.upstream))
-
-    def move_upstream(self):
-        check = self.check
-        if check.subject.takes_upstream:
-            other = [(v * self.rng.uniform(-1, 1, v.shape)).astype(v.dtype) for v in check.upstream]
-            with check.subject.moved(check.original):
-                both = check.pull([v + w for v, w in zip(check.upstream, other)])
-                self.add([total - part for total, part in zip(both, check.pull(other))])
-
-    def add(self, gradients):
-        for k, (g, analytic) in enumerate(zip(gradients, self.check.analytic)):
-            if g.shape == analytic.shape:
-                apart = np.abs(g.astype(np.float64) - analytic)
-                self.found[k] = np.fmax(self.found[k], np.where(np.isfinite(apart), apart, 0))
 
 
 def relative_error(part):
