@@ -22,15 +22,14 @@ def gradcheck(
 ):  # fmt: skip
     """Check the gradient of `fn` against numeric derivatives, and say what is wrong with a wrong one.
 
-    For random upstream gradients v, one per output, the gradient g of phi(x) = sum(v * fn(x)) that
-    `backward()` gives is compared with differences of phi over a sweep of steps. It needs no
-    tuning: the steps follow from the dtype and the size of each input, and the bound of each element from the
-    estimated error of its own difference and the rounding of its own gradient. The remainder |phi(x + t u) - phi(x) - t g.u| falls with t^2 where g is
-    right, with t where it is wrong. float32 functions are evaluated at float64 copies, if they allow it,
-    NumPy functions at complex arguments. Where the slopes to the two sides differ, any value between
-    them is right, and reported as a kink. Inputs too large for every element are compared along random
-    directions, with a random choice of elements. Elements too small to show beside others are compared again
-    where all are about as large.
+    For random upstream gradients v, one per output, the gradient g of phi(x) = sum(v * fn(x)) that `backward()`
+    gives is compared with differences of phi over a sweep of steps. It needs no tuning: the steps follow from the
+    dtype and the size of each input, and the bound of each element from the estimated error of its own difference
+    and the rounding of its own gradient. The remainder |phi(x + t u) - phi(x) - t g.u| falls with t^2 where g is
+    right, with t where it is wrong. float32 functions are evaluated at float64 copies, if they allow it, NumPy
+    functions at complex arguments. Where the slopes to the two sides differ, any value between them is right, and
+    reported as a kink. Inputs too large for every element are compared along random directions, with a random
+    choice of elements. Elements too small to show beside others are compared again where all are about as large.
 
     Args:
         fn: a function of tensors that returns a tensor or several; or a module, whose parameters are checked,
