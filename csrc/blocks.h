@@ -7,6 +7,7 @@
 enum {
     BLOCK = 4096,       /* elements per partial sum; slices of one call start at its multiples */
     ROW_BLOCK = 4,      /* the same for kernels that work by rows */
+    FEW_BLOCKS = 256,   /* whose sums have room on the stack */
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
@@ -15,6 +16,8 @@ enum {
     SUM_COLUMNS = 1024, /* of these sums at a time: less would break up the reading of long rows */
     TILE_VECTORS = 3,   /* width of a tile of a product, in vectors */
 };
+
+#define NO_MEMORY ((size_t)-1) /* what a call returns where there is none for its sums */
 
 static inline size_t smaller(const size_t a, const size_t b) { return a < b ? a : b; }
 static inline size_t larger(const size_t a, const size_t b) { return a > b ? a : b; }

@@ -40,7 +40,7 @@ def declarations():
 
 
 # A kernel has a twin that takes a team in place of begin and end, and shares the call: what Python sees.
-SHARED = """
+ARGUMENTS = """
 typedef struct {{ {fields} }} {name}_arguments;
 static size_t {name}_slice(size_t begin, size_t end, const void *arguments)
 {{
@@ -48,10 +48,30 @@ static size_t {name}_slice(size_t begin, size_t end, const void *arguments)
     {result}{name}(begin, end, {values});
     return {code};
 }}
+"""
+SHARED = """
 static {signature}
 {{
     const {name}_arguments arguments = {{ {names} }};
     return team_run(team, {name}_slice, &arguments, count, length);
+}}
+"""
+# Where there are sums of blocks, the twin adds them up, in order: `total` is their sum, over the divisor of a loss.
+# A loss with block = 0 writes its `values` instead. Returns NO_MEMORY where there is none for the sums.
+SUMMED = """
+static {signature}
+{{
+    double few[FEW_BLOCKS], *block_sums = NULL, sum = 0;
+    const size_t blocks = block ? (count + block - 1) / block : 0;
+    if (block && !(block_sums = blocks > FEW_BLOCKS ? malloc(blocks * sizeof *block_sums) : few)) return NO_MEMORY;
+    const {name}_arguments arguments = {{ {names} }};
+    const size_t code = team_run(team, {name}_slice, &arguments, count, length);
+    if (block && !code) {{
+        for (size_t i = 0; i < blocks; i++) sum += block_sums[i];
+        *total = {total};
+    }}
+    if (block_sums != few) free(block_sums);
+    return code;
 }}
 """
 
@@ -61,10 +81,16 @@ def shared(name, declaration):
     result, parameters = re.fullmatch(rf"(\w+) {name}\(size_t begin, size_t end, (.*)\)", declaration).groups()
     parameters = [parameter.replace("restrict ", "") for parameter in parameters.split(", ")]
     names = [re.search(r"\w+$", parameter)[0] for parameter in parameters]
-    signature = f"size_t {name}_shared(team *team, size_t count, size_t length, {', '.join(parameters)})"
-    definition = SHARED.format(
+    visible, template, total = parameters, SHARED, ""
+    if names[0] == "block_sums":
+        is_loss = names[1] == "values"
+        real = parameters[1].split()[0] if is_loss else "double"
+        visible, template = ["size_t block", f"{real} *total", *parameters[1:]], SUMMED
+        total = f"({real})(sum / divisor)" if is_loss else "sum"
+    signature = f"size_t {name}_shared(team *team, size_t count, size_t length, {', '.join(visible)})"
+    definition = (ARGUMENTS + template).format(
         name=name, signature=signature, names=", ".join(names), values=", ".join(f"a->{each}" for each in names),
-        fields=" ".join(f"{parameter};" for parameter in parameters),
+        fields=" ".join(f"{parameter};" for parameter in parameters), total=total,
         result="" if result == "void" else "const size_t code = ", code="0" if result == "void" else "code",
     )  # fmt: skip
     return signature, definition
@@ -82,6 +108,7 @@ const char *build_compiler(void);
 CONSTANTS = """
 #define BLOCK ...
 #define ROW_BLOCK ...
+#define NO_MEMORY ...
 static char *const BUILD_FLAGS;
 """
 
@@ -97,7 +124,7 @@ ffi = FFI()
 ffi.cdef(MACHINE + CONSTANTS + TEAM + "".join(seen))
 ffi.set_source(
     "minigrad.kernels._native",
-    "#include <stdint.h>\n"
+    "#include <stdint.h>\n#include <stdlib.h>\n"
     '#include "blocks.h"\n#include "team.h"\n'
     f'static char *const BUILD_FLAGS = "{" ".join(FLAGS)}";\n' + MACHINE + "".join(source),
     sources=[f"csrc/{name}" for name in ("kernels_f32.c", "kernels_f64.c", "levels.c", "team.c")],

@@ -15,12 +15,11 @@ void KERNEL(exp)(size_t begin, size_t end, REAL *restrict result, const REAL *re
 void KERNEL(log)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 void KERNEL(log1p)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 
-/* (block_sums[0] + block_sums[1] + ...) / divisor, in that order; NaN for 0 / 0. */
-REAL KERNEL(mean_of_blocks)(size_t blocks, const double *restrict block_sums, double divisor);
-
 /* ---- losses ----
  * Written, each unless it is NULL: values[i], the loss of element or row i; block_sums[b], their sum over block b;
  * gradient, the derivative of (sum of values) / divisor by the input. The caller passes divisor = 1 for a sum.
+ * Python sees (block, total) in place of block_sums: with block > 0, how many elements or rows a block has, the sum of
+ * all, over the divisor, goes to `total`.
  * `streamed` writes the gradient past the caches (past_caches.h); the losses without it do too much arithmetic to gain.
  * Each formula stands in the kernel's own file. */
 void KERNEL(mse_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,

@@ -141,11 +141,3 @@ static inline REAL KERNEL(maximum)(const REAL *restrict values, const size_t cou
     for (size_t i = whole; i < count; i++) largest = values[i] > largest ? values[i] : largest;
     return largest;
 }
-
-/* The block sums are added in order, by one thread. */
-REAL KERNEL(mean_of_blocks)(const size_t blocks, const double *restrict block_sums, const double divisor)
-{
-    double sum = 0;
-    for (size_t block = 0; block < blocks; block++) sum += block_sums[block];
-    return (REAL)(sum / divisor);
-}

@@ -15,7 +15,7 @@ from ._native import ffi, lib
 from .buffers import empty
 from .table import Table
 
-NULL, BLOCK, ROW_BLOCK = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK
+NULL, BLOCK, ROW_BLOCK, NO_MEMORY = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK, lib.NO_MEMORY
 READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
 READABLE_BY_COLUMNS = 0x2 | 0x100
 VECTOR = 16  # slices of columns are whole vectors
@@ -66,8 +66,9 @@ set_instruction_set(os.environ.get("MINIGRAD_INSTRUCTION_SET") or instruction_se
 
 def _run(kernel, count, block, work, *arguments):
     """Call a kernel on [0, count), shared by threads in slices that start at multiples of `block`; its code."""
-    length = parallel.slice_length(count, block, work)
-    team = NULL if length >= count else parallel.get_team(lib.team_serve, new_team).gather()
+    if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
+        return kernel(NULL, count, max(count, 1), *arguments)
+    team = parallel.get_team(lib.team_serve, new_team).gather()
     return kernel(team, count, length, *arguments)
 
 
@@ -114,21 +115,21 @@ def log1p(array):
 # ---- losses ----
 
 
-def _reduced(kernels, kernel, count, block, input, value_shape, arguments, reduction, divisor, need_gradient):
+def _reduced(kernel, ctype, count, block, input, value_shape, arguments, reduction, divisor, need_gradient):
     """Run a loss kernel over `count` elements or rows; (value, gradient, the kernel's code)."""
+    dtype, size = input.dtype, input.size
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = empty(input.shape, input.dtype)
-        slopes = from_buffer(kernels.array, gradient)
+        gradient = empty(input.shape, dtype)
+        slopes = from_buffer(ctype, gradient)
     if reduction == "none":
-        value = np.empty(value_shape, input.dtype)
-        values = from_buffer(kernels.array, value)
-        return value, gradient, _run(kernel, count, block, input.size, NULL, values, slopes, *arguments, 1.0)
-    blocks = -(-count // block)
-    sums = ffi.new(DOUBLE_ARRAY, blocks)
-    value = np.empty((), input.dtype)
-    code = _run(kernel, count, block, input.size, sums, NULL, slopes, *arguments, divisor)
-    value[()] = kernels.mean_of_blocks(blocks, sums, divisor)
+        value = np.empty(value_shape, dtype)
+        code = _run(kernel, count, block, size, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
+    else:
+        value = np.empty((), dtype)
+        code = _run(kernel, count, block, size, block, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
+    if code == NO_MEMORY:
+        raise MemoryError("no memory for the sums of a loss")
     return value, gradient, code
 
 
@@ -149,7 +150,7 @@ def _elementwise(function, input, target, weights, numbers, reduction, need_grad
     arguments += numbers
     divisor = count if reduction == "mean" else 1.0
     value, gradient, code = _reduced(
-        kernels, getattr(kernels, function), count, BLOCK, input, shape, arguments, reduction, divisor, need_gradient
+        getattr(kernels, function), ctype, count, BLOCK, input, shape, arguments, reduction, divisor, need_gradient
     )
     if code:
         raise checks.bad_probability(function, input, code - 1)
@@ -211,13 +212,13 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
     rows, classes = logits.shape
     divisor = 1.0
     if reduction == "mean":
-        blocks = -(-rows // ROW_BLOCK)
-        sums = ffi.new(DOUBLE_ARRAY, blocks)
-        _run(kernels.target_weights, rows, ROW_BLOCK, rows, sums, *arguments[1:], classes, ignore_index)
-        divisor = _kernels[FLOAT64].mean_of_blocks(blocks, sums, 1.0) or math.nan  # a mean over no weight
+        total = ffi.new(DOUBLE_ARRAY, 1)
+        if _run(kernels.target_weights, rows, ROW_BLOCK, rows, ROW_BLOCK, total, *arguments[1:], classes, ignore_index):
+            raise MemoryError("no memory for the sums of a loss")
+        divisor = total[0] or math.nan  # a mean over no weight
     arguments += (classes, ignore_index, label_smoothing)
     value, gradient, code = _reduced(
-        kernels, kernels.cross_entropy, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor, need_gradient
+        kernels.cross_entropy, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor, need_gradient
     )
     if code:
         raise checks.bad_class("cross_entropy", target, code - 1, classes)
@@ -232,7 +233,7 @@ def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing,
     arguments += (classes, label_smoothing)
     divisor = rows if reduction == "mean" else 1.0
     value, gradient, _ = _reduced(
-        kernels, kernels.cross_entropy_probabilities, rows, ROW_BLOCK, logits, (rows,), arguments, reduction,
+        kernels.cross_entropy_probabilities, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction,
         divisor, need_gradient,
     )
     return value, gradient
@@ -247,7 +248,7 @@ def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need
     arguments += (classes, p, margin)
     divisor = rows if reduction == "mean" else 1.0
     value, gradient, code = _reduced(
-        kernels, kernels.multi_margin_loss, rows, ROW_BLOCK, scores, (rows,), arguments, reduction, divisor,
+        kernels.multi_margin_loss, kernels.array, rows, ROW_BLOCK, scores, (rows,), arguments, reduction, divisor,
         need_gradient,
     )
     if code:

@@ -105,7 +105,6 @@ def mse_loss(input, target, reduction="mean"):
         >>> minigrad.nn.functional.mse_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
         tensor(2.)
     """
-    _require_tensors("mse_loss", input=input, target=target)
     return fused.mse_loss(input, target, reduction=reduction)
 
 
@@ -122,7 +121,6 @@ def l1_loss(input, target, reduction="mean"):
         >>> minigrad.nn.functional.l1_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
         tensor(1.)
     """
-    _require_tensors("l1_loss", input=input, target=target)
     return fused.l1_loss(input, target, reduction=reduction)
 
 
@@ -142,7 +140,6 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
         >>> minigrad.nn.functional.smooth_l1_loss(x, y, reduction="none")  # 0.5^2 / 2 and 3 - 1/2
         tensor([0.1250, 2.5000])
     """
-    _require_tensors("smooth_l1_loss", input=input, target=target)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss(): beta must be >= 0, got {beta}")
     return fused.smooth_l1_loss(input, target, beta=beta, reduction=reduction)
@@ -164,15 +161,14 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         >>> minigrad.nn.functional.huber_loss(x, y, reduction="none", delta=2.0)  # 1^2 / 2 and 2 (5 - 1)
         tensor([0.5000, 8.0000])
     """
-    _require_tensors("huber_loss", input=input, target=target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss(): delta must be > 0, got {delta}")
     return fused.huber_loss(input, target, delta=delta, reduction=reduction)
 
 
 def _spread(name, argument, weight, input):
-    """`weight` broadcast to the shape of `input`."""
-    if weight is None or weight.shape == input.shape:
+    """`weight` broadcast to the shape of `input`; what is no tensor is left to the loss to refuse."""
+    if not isinstance(weight, Tensor) or not isinstance(input, Tensor) or weight.shape == input.shape:
         return weight
     try:
         np.broadcast_to(weight.array, input.shape)
@@ -206,7 +202,6 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
         tensor([0.6931, 0.2877])
     """
     name = "binary_cross_entropy"
-    _require_tensors(name, input=input, target=target, weight=weight)
     return fused.binary_cross_entropy(input, target, _spread(name, "weight", weight, input), reduction=reduction)
 
 
@@ -232,7 +227,6 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
         tensor([  0.6931, 200.0000])
     """
     name = "binary_cross_entropy_with_logits"
-    _require_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
     weight = _spread(name, "weight", weight, input)
     pos_weight = _spread(name, "pos_weight", pos_weight, input)
     return fused.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)

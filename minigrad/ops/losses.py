@@ -8,9 +8,9 @@ the backward pass is itself differentiated, and when another argument than `inpu
 import numpy as np
 
 from .. import kernels
-from ..graph import grad_mode
-from ..primitive import primitive, record
-from ..tensor import Tensor, gradients
+from ..graph import Node, grad_mode
+from ..primitive import primitive
+from ..tensor import Tensor, current_node, gradients, wrap
 from .elementwise import abs, clamp, log, relu, softplus, where
 from .indexing import getitem
 from .reductions import log_softmax
@@ -27,17 +27,30 @@ class FusedLoss:
         # Backward of backward reads all of them.
         self.rules, self.reads = (self.backward, *[None] * (arguments - 1)), (tuple(range(arguments)),)
 
-    def __call__(self, input, *others, **options):
-        arrays = [other if other is None else other.array for other in (input, *others)]
-        need_gradient = grad_mode.enabled and input.requires_grad
-        kernel = getattr(kernels.active, self.__name__)
-        value, gradient = kernel(*arrays, need_gradient=need_gradient, **options)
-        if grad_mode.enabled:
-            for other in others:
-                if other is not None and other.requires_grad:
-                    with np.errstate(all="ignore"):
-                        return self.formula(input, *others, **options)  # the kernel has refused what does not fit
-        return record(self, value, (input, *others), arrays, gradient, options)
+    def __call__(self, *args, **options):
+        arrays, tracked = [], 0
+        for arg in args:
+            if isinstance(arg, Tensor):
+                arrays.append(arg.array)
+                tracked += arg.node is not None or arg.view_of is not None
+            else:
+                self.check_absent(arg, len(arrays))
+                arrays.append(None)
+        node = current_node(args[0]) if tracked and grad_mode.enabled else None
+        value, gradient = getattr(kernels.active, self.__name__)(*arrays, need_gradient=node is not None, **options)
+        if tracked > (node is not None) and grad_mode.enabled:
+            if any(arg is not None and arg.requires_grad for arg in args[1:]):
+                with np.errstate(all="ignore"):
+                    return self.formula(*args, **options)  # the kernel has refused what does not fit
+        if node is not None:
+            node = Node(self, (node, *(None,) * (len(args) - 1)), arrays, gradient, options)
+        return wrap(value, node)
+
+    def check_absent(self, arg, position):
+        """Refuse anything but None, and None where a tensor must be."""
+        if arg is not None or position < 2:
+            argument = self.formula.__code__.co_varnames[position]
+            raise TypeError(f"{self.__name__}(): {argument} must be a tensor, got {type(arg).__name__}")
 
     def backward(self, grad, gradient, input, *others, **options):
         if isinstance(grad, Tensor):

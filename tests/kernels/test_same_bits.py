@@ -59,7 +59,7 @@ def test_gradients_written_past_the_caches_at_any_address(native, dtype, guarded
         x = np.arange(count, dtype=dtype)
         gradient = guarded(count, dtype, guard=64 + offset)
         to, x_at, y_at = (native.ffi.from_buffer(kernels.array, array) for array in (gradient, x, np.zeros_like(x)))
-        kernels.mse_loss(native.NULL, count, max(count, 1), native.NULL, native.NULL, to, x_at, y_at, True, 1.0)
+        kernels.mse_loss(native.NULL, count, max(count, 1), 0, native.NULL, native.NULL, to, x_at, y_at, True, 1.0)
         np.testing.assert_array_equal(gradient, 2 * x)
 
 
