@@ -9,11 +9,12 @@
 /* ---- elementary functions: result = f(input) ----
  * Measured largest error in units in the last place:   exp 1.05 / 1.15, log 0.84 / 0.87, log1p 0.87 / 0.88
  * (float, every value / double, sampled densely: tests/kernels/sweep_elementary.py).
- * exp overflows to infinity and underflows through the denormals;
+ * exp takes x <= 0 and underflows through the denormals; log1p_near_0 takes -1/2 <= x <= 1;
  * log and log1p are -infinity at their pole and NaN below it. */
 void KERNEL(exp)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 void KERNEL(log)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 void KERNEL(log1p)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
+void KERNEL(log1p_near_0)(size_t begin, size_t end, REAL *restrict result, const REAL *restrict input);
 
 /* ---- losses ----
  * Written, each unless it is NULL: values[i], the loss of element or row i; block_sums[b], their sum over block b;
@@ -37,16 +38,17 @@ void KERNEL(huber_loss)(size_t begin, size_t end, double *restrict block_sums, R
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
                         double delta, int streamed, double divisor);
 /* `weight` has an entry per element, or is NULL.
- * Returns 0, or 1 + the position of the first input outside [0, 1] or NaN, having written nothing. */
+ * Returns 0, or 1 + the position of the first input outside [0, 1] or NaN, where it stops. */
 size_t KERNEL(binary_cross_entropy)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                                     REAL *restrict gradient, const REAL *restrict input,
-                                    const REAL *restrict target, const REAL *restrict weight, double divisor);
+                                    const REAL *restrict target, const REAL *restrict weight, int streamed,
+                                    double divisor);
 /* `weight` and `pos_weight` have an entry per element, or are NULL. */
 void KERNEL(binary_cross_entropy_with_logits)(size_t begin, size_t end, double *restrict block_sums,
                                               REAL *restrict values, REAL *restrict gradient,
                                               const REAL *restrict input, const REAL *restrict target,
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
-                                              double divisor);
+                                              int streamed, double divisor);
 
 /* Rows: logits and scores are (rows, classes), an index target is (rows), weight is (classes) or NULL. */
 

@@ -17,16 +17,16 @@ static ALWAYS_INLINE REAL KERNEL(from_bits)(const BITS bits)
     return value;
 }
 
-/* exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, so |r| <= ln(2) / 2.
- * The rounder's unit in the last place is 1, so adding it rounds to an integer and leaves n in the low bits.
- * 2^n is two factors, as n itself reaches past both ends of the exponent range; NaN falls through every step. */
+/* exp(x) for x <= 0: 2^n exp(r) with n the integer nearest to x / ln 2, so |r| <= ln(2) / 2.
+ * Adding the rounder, whose unit in the last place is 1, rounds to an integer; it also brings what n needs to become
+ * the exponent of 2^(n + LIFT), which is never denormal. NaN falls through every step. */
 static ALWAYS_INLINE REAL KERNEL(scalar_exp)(REAL x)
 {
+    enum { LIFT = 64 };
     static const REAL terms[] = {EXP_TERMS};
-    const REAL rounder = (REAL)1.5 * (REAL)((BITS)1 << MANTISSA_BITS);
+    const REAL rounder = (REAL)1.5 * (REAL)((BITS)1 << MANTISSA_BITS) + (EXPONENT_BIAS + LIFT);
     const REAL log2_e = (REAL)1.44269504088896340736;
 
-    x = x > EXP_HIGHEST ? EXP_HIGHEST : x;
     x = x < EXP_LOWEST ? EXP_LOWEST : x;
     const REAL rounded = x * log2_e + rounder, n = rounded - rounder;
     const REAL r = (x - n * LN2_HIGH) - n * LN2_LOW;
@@ -34,18 +34,24 @@ static ALWAYS_INLINE REAL KERNEL(scalar_exp)(REAL x)
     REAL q = terms[0];
     for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) q = q * r + terms[i];
     const REAL exp_r = 1 + (r + r * r * q);
+    return exp_r * KERNEL(from_bits)(KERNEL(to_bits)(rounded) << MANTISSA_BITS) * (REAL)0x1p-64;
+}
 
-    const BITS exponent = KERNEL(to_bits)(rounded) - KERNEL(to_bits)(rounder) + 2 * EXPONENT_BIAS;
-    const BITS half = exponent >> 1;
-    return exp_r * KERNEL(from_bits)(half << MANTISSA_BITS) * KERNEL(from_bits)((exponent - half) << MANTISSA_BITS);
+/* log(1 + f) + low for -1/2 <= f <= 1 and a small `low`. With s = f / (2 + f) it is 2 artanh(s) = 2 s + s T(s^2), and as
+ * 2 s = f - s f, that is f - s (f - T): what is rounded most often is subtracted from an f that is exact. */
+static ALWAYS_INLINE REAL KERNEL(log_near_1)(const REAL f, const REAL low)
+{
+    static const REAL terms[] = {LOG_TERMS};
+    const REAL s = f / (2 + f), z = s * s;
+    REAL q = terms[0];
+    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) q = q * z + terms[i];
+    return f - (s * (f - z * q) - low);
 }
 
 /* log(x) + correction, for finite x > 0 and a correction far smaller than x's last place.
- * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
- * log(1 + f) = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + s^2 R(s^2))), where R is a polynomial. */
+ * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)). For x = 0 it is near the logarithm of the least number. */
 static ALWAYS_INLINE REAL KERNEL(finite_log)(const REAL x, const REAL correction)
 {
-    static const REAL terms[] = {LOG_TERMS};
     const REAL two_to_mantissa = (REAL)((BITS)1 << MANTISSA_BITS);
     const BITS one = KERNEL(to_bits)(1), root_half = KERNEL(to_bits)((REAL)0.70710678118654752440);
 
@@ -55,12 +61,7 @@ static ALWAYS_INLINE REAL KERNEL(finite_log)(const REAL x, const REAL correction
     /* An integer below 2^MANTISSA_BITS becomes a REAL by standing in the mantissa of two_to_mantissa. */
     const REAL exponent = KERNEL(from_bits)((bits >> MANTISSA_BITS) | KERNEL(to_bits)(two_to_mantissa));
     const REAL k = exponent - (two_to_mantissa + EXPONENT_BIAS + (denormal ? MANTISSA_BITS : 0));
-
-    const REAL s = f / (2 + f), z = s * s, half_square = (REAL)0.5 * f * f;
-    REAL q = terms[0];
-    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) q = q * z + terms[i];
-    const REAL low = s * (half_square + z * q) + (k * LN2_LOW + correction);
-    return k * LN2_HIGH - ((half_square - low) - f);
+    return k * LN2_HIGH + KERNEL(log_near_1)(f, k * LN2_LOW + correction);
 }
 
 /* What finite_log(x) is to become at the ends of its range. */
@@ -73,17 +74,12 @@ static ALWAYS_INLINE REAL KERNEL(log_at_ends)(const REAL x, REAL logarithm)
 
 static ALWAYS_INLINE REAL KERNEL(scalar_log)(const REAL x) { return KERNEL(log_at_ends)(x, KERNEL(finite_log)(x, 0)); }
 
-/* log(1 + x) for finite x > -1: 1 + x is rounded to u, and what that lost changes the logarithm by lost / u. */
-static ALWAYS_INLINE REAL KERNEL(finite_log1p)(const REAL x)
+/* log(1 + x): 1 + x is rounded to u, and what that lost changes the logarithm by lost / u. */
+static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x)
 {
     const REAL u = 1 + x;
     const REAL lost = x < 1 ? x - (u - 1) : 1 - (u - x);
-    return KERNEL(finite_log)(u, lost / u);
-}
-
-static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x)
-{
-    return KERNEL(log_at_ends)(1 + x, KERNEL(finite_log1p)(x));
+    return KERNEL(log_at_ends)(u, KERNEL(finite_log)(u, lost / u));
 }
 
 void KERNEL(exp)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
@@ -99,6 +95,11 @@ void KERNEL(log)(const size_t begin, const size_t end, REAL *restrict result, co
 void KERNEL(log1p)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
 {
     for (size_t i = begin; i < end; i++) result[i] = KERNEL(scalar_log1p)(input[i]);
+}
+
+void KERNEL(log1p_near_0)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)
+{
+    for (size_t i = begin; i < end; i++) result[i] = KERNEL(log_near_1)(input[i], 0);
 }
 
 /* ---- sums and maxima, in a fixed order ---- */

@@ -8,15 +8,15 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(logit_entropy)(const REAL x, const REAL
     const REAL negative = 1 - y, positive = pos_weight * y;
     const REAL against = x < 0 ? positive : negative, in_favour = x < 0 ? negative : positive;
     const REAL slope = (against - in_favour * e) / (1 + e);
-    return (KERNEL(term)){(negative + positive) * KERNEL(finite_log1p)(e) + against * size, x < 0 ? -slope : slope};
+    return (KERNEL(term)){(negative + positive) * KERNEL(log_near_1)(e, 0) + against * size, x < 0 ? -slope : slope};
 }
 
 void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t end, double *restrict block_sums,
                                               REAL *restrict values, REAL *restrict gradient,
                                               const REAL *restrict input, const REAL *restrict target,
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
-                                              const double divisor)
+                                              const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(logit_entropy), 1, 0, begin, end, block_sums, values, gradient, input, target,
-                             weight, pos_weight, 0, divisor);
+    KERNEL(elementwise_loss)(KERNEL(logit_entropy), streamed, begin, end, block_sums, values, gradient, input, target,
+                             weight, pos_weight, 1, divisor);
 }

@@ -20,15 +20,15 @@ static ALWAYS_INLINE void KERNEL(chunk_of_terms)(KERNEL(formula) *const formula,
     }
 }
 
-/* `weighted` is a constant: with it, weight and parameters are arrays in which NULL stands for ones;
- * without it, every element has the one `parameter`. `streamed` sends the gradient past the caches. */
-static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formula, const int weighted,
-                                                   const int streamed, const size_t begin, const size_t end,
-                                                   double *const block_sums, REAL *const values,
-                                                   REAL *const gradient, const REAL *const input,
-                                                   const REAL *const target, const REAL *const weight,
-                                                   const REAL *const parameters, const double parameter,
-                                                   const double divisor)
+/* All chunks. `weighted` is a constant: with it, weight and parameters are arrays in which NULL stands for ones;
+ * without it, every element has the one `parameter`. */
+static ALWAYS_INLINE void KERNEL(chunks_of_terms)(KERNEL(formula) *const formula, const int weighted,
+                                                  const int streamed, const size_t begin, const size_t end,
+                                                  double *const block_sums, REAL *const values,
+                                                  REAL *const gradient, const REAL *const input,
+                                                  const REAL *const target, const REAL *const weight,
+                                                  const REAL *const parameters, const REAL parameter,
+                                                  const double divisor)
 {
     const REAL scale = (REAL)(1 / divisor);
     const int streams = streamed && CAN_PASS_CACHES && gradient;
@@ -44,10 +44,9 @@ static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formul
         const REAL *const p = !weighted ? NULL : parameters ? parameters + start : ones;
         if (gradient)
             KERNEL(chunk_of_terms)(formula, count, terms, streams ? slopes : gradient + start, input + start,
-                                   target + start, w, p, (REAL)parameter, scale);
+                                   target + start, w, p, parameter, scale);
         else
-            KERNEL(chunk_of_terms)(formula, count, terms, NULL, input + start, target + start, w, p,
-                                   (REAL)parameter, scale);
+            KERNEL(chunk_of_terms)(formula, count, terms, NULL, input + start, target + start, w, p, parameter, scale);
         if (streams) copy_past_caches(gradient + start, slopes, count * sizeof *slopes);
         if (!block_sums) continue;
         KERNEL(add_to_lanes)(lanes, terms, count);
@@ -57,4 +56,20 @@ static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formul
         }
     }
     if (streams) finish_stores();
+}
+
+/* `streamed` sends the gradient past the caches. Without weight and parameters there is the one `parameter`. */
+static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formula, const int streamed,
+                                                   const size_t begin, const size_t end, double *const block_sums,
+                                                   REAL *const values, REAL *const gradient,
+                                                   const REAL *const input, const REAL *const target,
+                                                   const REAL *const weight, const REAL *const parameters,
+                                                   const double parameter, const double divisor)
+{
+    if (weight || parameters)
+        KERNEL(chunks_of_terms)(formula, 1, streamed, begin, end, block_sums, values, gradient, input, target,
+                                weight, parameters, 1, divisor);
+    else
+        KERNEL(chunks_of_terms)(formula, 0, streamed, begin, end, block_sums, values, gradient, input, target,
+                                NULL, NULL, (REAL)parameter, divisor);
 }

@@ -13,6 +13,6 @@ void KERNEL(huber_loss)(const size_t begin, const size_t end, double *restrict b
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
                         const double delta, const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(huber_error), 0, streamed, begin, end, block_sums, values, gradient, input,
+    KERNEL(elementwise_loss)(KERNEL(huber_error), streamed, begin, end, block_sums, values, gradient, input,
                              target, NULL, NULL, delta, divisor);
 }

@@ -10,6 +10,6 @@ void KERNEL(l1_loss)(const size_t begin, const size_t end, double *restrict bloc
                      REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
                      const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(absolute_error), 0, streamed, begin, end, block_sums, values, gradient, input,
+    KERNEL(elementwise_loss)(KERNEL(absolute_error), streamed, begin, end, block_sums, values, gradient, input,
                              target, NULL, NULL, 0, divisor);
 }

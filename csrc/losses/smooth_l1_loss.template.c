@@ -2,10 +2,10 @@
 static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error)(const REAL x, const REAL y, const REAL beta)
 {
     const REAL difference = x - y, distance = ABSOLUTE(difference);
-    const REAL sign = (REAL)((difference > 0) - (difference < 0));
+    const REAL sign = (REAL)((difference > 0) - (difference < 0)), slope = difference / beta;
     return (KERNEL(term)){
-        distance < beta ? (REAL)0.5 * distance * distance / beta : distance - (REAL)0.5 * beta,
-        distance >= beta ? sign : difference / beta,
+        distance < beta ? (REAL)0.5 * difference * slope : distance - (REAL)0.5 * beta,
+        distance >= beta ? sign : slope,
     };
 }
 
@@ -13,6 +13,6 @@ void KERNEL(smooth_l1_loss)(const size_t begin, const size_t end, double *restri
                             REAL *restrict values, REAL *restrict gradient, const REAL *restrict input,
                             const REAL *restrict target, const double beta, const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(smooth_error), 0, streamed, begin, end, block_sums, values, gradient, input,
+    KERNEL(elementwise_loss)(KERNEL(smooth_error), streamed, begin, end, block_sums, values, gradient, input,
                              target, NULL, NULL, beta, divisor);
 }

@@ -98,7 +98,7 @@ def _elementary(function, array):
 
 
 def exp(array):
-    """The kernels' exp, elementwise."""
+    """The kernels' exp, elementwise, of numbers that are not positive."""
     return _elementary("exp", array)
 
 
@@ -110,6 +110,11 @@ def log(array):
 def log1p(array):
     """The kernels' log(1 + x), elementwise."""
     return _elementary("log1p", array)
+
+
+def log1p_near_0(array):
+    """The same of numbers from -1/2 to 1."""
+    return _elementary("log1p_near_0", array)
 
 
 # ---- losses ----
@@ -181,14 +186,14 @@ def huber_loss(input, target, *, delta, reduction, need_gradient):
 
 def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between probabilities of two classes."""
-    weights = (("weight", weight),)
-    return _elementwise("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
+    weights, numbers = (("weight", weight),), (input.nbytes >= STREAMED,)
+    return _elementwise("binary_cross_entropy", input, target, weights, numbers, reduction, need_gradient)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
-    weights = (("weight", weight), ("pos_weight", pos_weight))
-    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
+    weights, numbers = (("weight", weight), ("pos_weight", pos_weight)), (input.nbytes >= STREAMED,)
+    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, numbers, reduction, need_gradient)
 
 
 def _row_arguments(function, argument, input, target, target_dtype, weight, reduction):
