@@ -9,6 +9,8 @@ enum {
     ROW_BLOCK = 4,      /* the same for kernels that work by rows */
     FEW_BLOCKS = 256,   /* whose sums have room on the stack */
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
+    SHORT_ROW = 64,     /* rows of so few classes are turned; of longer ones, CHUNK / LANES fit into a chunk */
+    TURNED = 64,        /* rows that are turned together */
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
     MATMUL_ROWS = 256,  /* of a left factor that is worked through at a time */

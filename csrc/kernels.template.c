@@ -16,6 +16,7 @@
 #include "losses/binary_cross_entropy_with_logits.template.c"
 
 #include "losses/rows.template.h"
+#include "losses/short_rows.template.h"
 #include "losses/target_weights.template.c"
 #include "losses/cross_entropy.template.c"
 #include "losses/cross_entropy_probabilities.template.c"

@@ -14,6 +14,12 @@
 #define PAUSE()
 #endif
 
+#if defined __has_builtin && defined __GNUC__
+#if __has_builtin(__builtin_shufflevector)
+#define HAS_SHUFFLES 1
+#endif
+#endif
+
 #if defined __GNUC__
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOT_INLINE __attribute__((noinline))

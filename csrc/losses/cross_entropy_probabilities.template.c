@@ -1,31 +1,66 @@
 /* With t_c = w_c ((1 - e) y_c + e/C) for label_smoothing e and lse = log(sum_c exp(x_c)), a row costs
- * sum_c t_c (lse - x_c), and its derivative by x_c is softmax_c sum(t) - t_c. */
-static inline double KERNEL(probabilities_row)(REAL *restrict gradient, const REAL *restrict x,
-                                               const REAL *restrict target, const REAL largest, const double sum,
-                                               const REAL log_sum, const REAL *restrict weight,
-                                               const size_t classes, const double smoothing, const double divisor)
-{
-    const REAL scale = (REAL)(1 / divisor);
-    const REAL keep = (REAL)(1 - smoothing), spread = (REAL)(smoothing / (double)classes);
+ * sum_c t_c (lse - x_c), and its derivative by x_c is softmax_c sum(t) - t_c. Slopes are scaled last: what cancels has
+ * not been rounded by it. */
+typedef struct {
+    const REAL *weight;
+    REAL keep, spread, scale; /* 1 - e, e/C, 1 / divisor */
+    size_t classes;
+} KERNEL(target_smoothing);
 
+static ALWAYS_INLINE REAL KERNEL(smoothed_target)(const KERNEL(target_smoothing) *const o, const size_t c, const REAL y)
+{
+    return (o->keep * y + o->spread) * (o->weight ? o->weight[c] : 1);
+}
+
+static inline double KERNEL(probabilities_row)(const KERNEL(target_smoothing) *const o, REAL *restrict gradient,
+                                               const REAL *restrict x, const REAL *restrict target,
+                                               const REAL largest, const double sum, const REAL log_sum)
+{
     REAL targets[CHUNK], costs[CHUNK];
     double target_lanes[LANES] = {0}, cost_lanes[LANES] = {0};
-    for (size_t start = 0; start < classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, classes - start);
+    for (size_t start = 0; start < o->classes; start += CHUNK) {
+        const size_t count = smaller(CHUNK, o->classes - start);
         for (size_t i = 0; i < count; i++) {
-            const size_t c = start + i;
-            targets[i] = (keep * target[c] + spread) * (weight ? weight[c] : 1);
-            costs[i] = targets[i] * ((largest - x[c]) + log_sum);
+            targets[i] = KERNEL(smoothed_target)(o, start + i, target[start + i]);
+            costs[i] = targets[i] * ((largest - x[start + i]) + log_sum);
         }
         KERNEL(add_to_lanes)(target_lanes, targets, count);
         KERNEL(add_to_lanes)(cost_lanes, costs, count);
     }
     if (gradient) {
-        const REAL of_softmax = (REAL)(KERNEL(join_lanes)(target_lanes) / sum);
-        for (size_t c = 0; c < classes; c++) /* scaled last: what cancels has not been rounded by it */
-            gradient[c] = (gradient[c] * of_softmax - (keep * target[c] + spread) * (weight ? weight[c] : 1)) * scale;
+        const REAL of_exps = (REAL)(KERNEL(join_lanes)(target_lanes) / sum);
+        for (size_t c = 0; c < o->classes; c++)
+            gradient[c] = (gradient[c] * of_exps - KERNEL(smoothed_target)(o, c, target[c])) * o->scale;
     }
     return KERNEL(join_lanes)(cost_lanes);
+}
+
+/* The same for up to TURNED short rows. */
+static inline void KERNEL(probabilities_turned)(const KERNEL(target_smoothing) *const o, double *restrict losses,
+                                                REAL *restrict gradient, const REAL *restrict logits,
+                                                const REAL *restrict target, const size_t rows)
+{
+    KERNEL(turned_softmax) s;
+    REAL targets[SHORT_ROW][TURNED], costs[SHORT_ROW][TURNED], of_exps[TURNED];
+    double target_sum[TURNED] = {0}, cost_sum[TURNED] = {0};
+    KERNEL(look_at_turned)(&s, logits, rows, o->classes);
+    KERNEL(turn)(targets, target, rows, o->classes);
+    for (size_t c = 0; c < o->classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) {
+            targets[c][lane] = KERNEL(smoothed_target)(o, c, targets[c][lane]);
+            costs[c][lane] = targets[c][lane] * ((s.largest[lane] - s.x[c][lane]) + s.log_sum[lane]);
+        }
+    for (size_t c = 0; c < o->classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) target_sum[lane] += targets[c][lane];
+    for (size_t c = 0; c < o->classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) cost_sum[lane] += costs[c][lane];
+    memcpy(losses, cost_sum, sizeof cost_sum);
+    if (!gradient) return;
+    for (size_t lane = 0; lane < TURNED; lane++) of_exps[lane] = (REAL)(target_sum[lane] / s.sum[lane]);
+    for (size_t c = 0; c < o->classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++)
+            s.exps[c][lane] = (s.exps[c][lane] * of_exps[lane] - targets[c][lane]) * o->scale;
+    KERNEL(transpose)(gradient, o->classes, s.exps[0], TURNED, o->classes, rows);
 }
 
 void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, double *restrict block_sums,
@@ -34,16 +69,25 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
                                          const REAL *restrict weight, const size_t classes,
                                          const double label_smoothing, const double divisor)
 {
-    KERNEL(softmax_of_rows) found;
+    const KERNEL(target_smoothing) options = {
+        weight, (REAL)(1 - label_smoothing), (REAL)(label_smoothing / (double)classes), (REAL)(1 / divisor), classes,
+    };
     const size_t together = KERNEL(rows_together)(classes);
+    KERNEL(softmax_of_rows) found;
+    double losses[TURNED];
     for (size_t first = begin; first < end; first += together) {
         const size_t rows = smaller(together, end - first);
-        KERNEL(look_at_rows)(&found, gradient ? gradient + first * classes : NULL, logits + first * classes, rows, classes);
-        for (size_t i = 0, row = first; i < rows; i++, row++)
-            KERNEL(record_row)(block_sums, values, row,
-                               KERNEL(probabilities_row)(gradient ? gradient + row * classes : NULL,
-                                                         logits + row * classes, target + row * classes,
-                                                         found.largest[i], found.sum[i], found.log_sum[i], weight,
-                                                         classes, label_smoothing, divisor));
+        const REAL *const x = logits + first * classes, *const y = target + first * classes;
+        REAL *const slopes = gradient ? gradient + first * classes : NULL;
+        if (classes <= SHORT_ROW) {
+            KERNEL(probabilities_turned)(&options, losses, slopes, x, y, rows);
+        } else {
+            KERNEL(look_at_rows)(&found, slopes, x, rows, classes);
+            for (size_t i = 0; i < rows; i++)
+                losses[i] = KERNEL(probabilities_row)(&options, slopes ? slopes + i * classes : NULL, x + i * classes,
+                                                      y + i * classes, found.largest[i], found.sum[i],
+                                                      found.log_sum[i]);
+        }
+        for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
     }
 }

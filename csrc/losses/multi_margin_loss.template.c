@@ -23,19 +23,67 @@ static inline double KERNEL(multi_margin_row)(REAL *restrict gradient, const REA
     return KERNEL(join_lanes)(cost_lanes) * factor;
 }
 
+/* The same for up to TURNED short rows. */
+static inline void KERNEL(multi_margin_turned)(double *restrict losses, REAL *restrict gradient,
+                                               const REAL *restrict scores, const int64_t *restrict y,
+                                               const double *restrict factor, const size_t rows,
+                                               const size_t classes, const int squared, const REAL margin,
+                                               const double divisor)
+{
+    REAL x[SHORT_ROW][TURNED], costs[SHORT_ROW][TURNED], slopes[SHORT_ROW][TURNED];
+    REAL base[TURNED], scale[TURNED], own_slope[TURNED];
+    BITS own[TURNED];
+    double share[TURNED], cost_sum[TURNED] = {0}, slope_sum[TURNED] = {0};
+    KERNEL(turn)(x, scores, rows, classes);
+    for (size_t lane = 0; lane < TURNED; lane++) {
+        own[lane] = (BITS)y[lane];
+        base[lane] = margin - x[y[lane]][lane];
+        share[lane] = factor[lane] / divisor;
+        scale[lane] = (REAL)share[lane];
+    }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) {
+            const REAL z = own[lane] == (BITS)c ? 0 : base[lane] + x[c][lane];
+            costs[c][lane] = z > 0 ? (squared ? z * z : z) : 0;
+            slopes[c][lane] = z > 0 ? (squared ? 2 * z : 1) : 0;
+            x[c][lane] = slopes[c][lane] * scale[lane];
+        }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) cost_sum[lane] += costs[c][lane];
+    for (size_t c = 0; c < classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) slope_sum[lane] += slopes[c][lane];
+    for (size_t lane = 0; lane < TURNED; lane++) {
+        losses[lane] = cost_sum[lane] * factor[lane];
+        own_slope[lane] = (REAL)(-slope_sum[lane] * share[lane]);
+    }
+    if (!gradient) return;
+    for (size_t lane = 0; lane < TURNED; lane++) x[y[lane]][lane] = own_slope[lane];
+    KERNEL(transpose)(gradient, classes, x[0], TURNED, classes, rows);
+}
+
 size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *restrict block_sums,
                                  REAL *restrict values, REAL *restrict gradient, const REAL *restrict scores,
                                  const int64_t *restrict target, const REAL *restrict weight, const size_t classes,
                                  const int p, const double margin, const double divisor)
 {
-    for (size_t row = begin; row < end; row++) {
-        const int64_t y = target[row];
-        if (!KERNEL(is_class)(y, classes)) return row + 1;
-        const double factor = (weight ? weight[y] : 1) / (double)classes;
-        const double loss = KERNEL(multi_margin_row)(gradient ? gradient + row * classes : NULL,
-                                                     scores + row * classes, (size_t)y, classes, p == 2,
-                                                     (REAL)margin, factor, divisor);
-        KERNEL(record_row)(block_sums, values, row, loss);
+    const size_t together = classes <= SHORT_ROW ? TURNED : 1;
+    int64_t y[TURNED] = {0};
+    double factor[TURNED] = {0}, losses[TURNED];
+    for (size_t first = begin; first < end; first += together) {
+        const size_t rows = smaller(together, end - first);
+        const REAL *const x = scores + first * classes;
+        REAL *const slopes = gradient ? gradient + first * classes : NULL;
+        for (size_t i = 0; i < rows; i++) {
+            y[i] = target[first + i];
+            if (!KERNEL(is_class)(y[i], classes)) return first + i + 1;
+            factor[i] = (weight ? weight[y[i]] : 1) / (double)classes;
+        }
+        if (classes <= SHORT_ROW)
+            KERNEL(multi_margin_turned)(losses, slopes, x, y, factor, rows, classes, p == 2, (REAL)margin, divisor);
+        else
+            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, p == 2, (REAL)margin, factor[0],
+                                                 divisor);
+        for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
     }
     return 0;
 }

@@ -1,18 +1,5 @@
 /* What losses over rows of classes share. */
 
-/* The sum of a row. A short one is not worth the lanes. */
-static inline double KERNEL(sum_of_row)(const REAL *row, const size_t classes)
-{
-    double lanes[LANES] = {0};
-    if (classes >= LANES) {
-        KERNEL(add_to_lanes)(lanes, row, classes);
-        return KERNEL(join_lanes)(lanes);
-    }
-    double sum = 0;
-    for (size_t c = 0; c < classes; c++) sum += row[c];
-    return sum;
-}
-
 /* The sum of exp(x - largest) over a row, by chunks; the exponentials stay in `exps` unless it is NULL. */
 static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restrict row, const size_t classes,
                                          const REAL largest)
@@ -31,21 +18,21 @@ static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restri
 /* What cross-entropy needs to know of some rows. With x - largest for every logit x of a row: sum is that of the
  * exps, at least 1, and log_sum its logarithm. */
 typedef struct {
-    REAL largest[CHUNK], log_sum[CHUNK];
-    double sum[CHUNK];
+    REAL largest[LANES], log_sum[LANES];
+    double sum[LANES];
 } KERNEL(softmax_of_rows);
 
-/* How many rows are looked at together: so many that exp and log have long loops when rows are short. */
+/* How many rows are looked at together, so that exp and log have long loops: TURNED short ones, or up to LANES. */
 static inline size_t KERNEL(rows_together)(const size_t classes)
 {
-    return classes == 0 ? CHUNK : larger(CHUNK / classes, 1);
+    return classes <= SHORT_ROW ? TURNED : larger(CHUNK / classes, 1);
 }
 
-/* `rows` is at most rows_together(classes). The exps stay in `exps` unless it is NULL. */
+/* `rows`, which are not short, are at most rows_together(classes). The exps stay in `exps` unless it is NULL. */
 static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, REAL *exps, const REAL *logits,
                                         const size_t rows, const size_t classes)
 {
-    REAL scratch[CHUNK], rest[CHUNK];
+    REAL scratch[CHUNK], rest[LANES];
     for (size_t row = 0; row < rows; row++) found->largest[row] = KERNEL(maximum)(logits + row * classes, classes);
     if (classes > CHUNK) {
         found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0]);
@@ -54,7 +41,11 @@ static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, RE
         for (size_t row = 0; row < rows; row++)
             for (size_t c = row * classes; c < (row + 1) * classes; c++) exps[c] = logits[c] - found->largest[row];
         for (size_t i = 0; i < rows * classes; i++) exps[i] = KERNEL(scalar_exp)(exps[i]);
-        for (size_t row = 0; row < rows; row++) found->sum[row] = KERNEL(sum_of_row)(exps + row * classes, classes);
+        for (size_t row = 0; row < rows; row++) {
+            double lanes[LANES] = {0};
+            KERNEL(add_to_lanes)(lanes, exps + row * classes, classes);
+            found->sum[row] = KERNEL(join_lanes)(lanes);
+        }
     }
     /* The largest adds exactly 1: a loss near 0 keeps its digits when only the rest is rounded. */
     for (size_t row = 0; row < rows; row++) rest[row] = (REAL)(found->sum[row] - 1);

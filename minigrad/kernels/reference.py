@@ -31,7 +31,7 @@ def _reduce(values, slopes, divisor, reduction, need_gradient):
 
 exp = _quietly(np.exp)
 log = _quietly(np.log)
-log1p = _quietly(np.log1p)
+log1p = log1p_near_0 = _quietly(np.log1p)
 
 
 # ---- losses over elements ----

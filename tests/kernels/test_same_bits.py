@@ -91,7 +91,7 @@ def test_layers(native, name, dtype, threads):
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("function", ["exp", "log", "log1p"])
+@pytest.mark.parametrize("function", ["exp", "log", "log1p", "log1p_near_0"])
 @each_dtype
 def test_elementary_functions(native, function, dtype):
     rng = np.random.default_rng(0)
