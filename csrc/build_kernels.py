@@ -62,7 +62,7 @@ SUMMED = """
 static {signature}
 {{
     double few[FEW_BLOCKS], *block_sums = NULL, sum = 0;
-    const size_t blocks = block ? (count + block - 1) / block : 0;
+    const size_t blocks = block ? (count + block - 1) / block : 0;{mean}
     if (block && !(block_sums = blocks > FEW_BLOCKS ? malloc(blocks * sizeof *block_sums) : few)) return NO_MEMORY;
     const {name}_arguments arguments = {{ {names} }};
     const size_t code = team_run(team, {name}_slice, &arguments, count, length);
@@ -75,22 +75,31 @@ static {signature}
 }}
 """
 
+# The mean of cross-entropy is over the weights of the targets, which are added up first.
+MEAN = """
+    if (divisor == 0) {{
+        if ({name}_shared(team, count, length, block, &divisor, target, weight, classes, ignore_index)) return NO_MEMORY;
+        divisor = divisor == 0 ? NAN : divisor;
+    }}"""
+
 
 def shared(name, declaration):
     """(declaration, definition) of a kernel's twin."""
     result, parameters = re.fullmatch(rf"(\w+) {name}\(size_t begin, size_t end, (.*)\)", declaration).groups()
     parameters = [parameter.replace("restrict ", "") for parameter in parameters.split(", ")]
     names = [re.search(r"\w+$", parameter)[0] for parameter in parameters]
-    visible, template, total = parameters, SHARED, ""
+    visible, template, total, mean = parameters, SHARED, "", ""
     if names[0] == "block_sums":
         is_loss = names[1] == "values"
         real = parameters[1].split()[0] if is_loss else "double"
         visible, template = ["size_t block", f"{real} *total", *parameters[1:]], SUMMED
         total = f"({real})(sum / divisor)" if is_loss else "sum"
+        if is_loss and "ignore_index" in names:
+            mean = MEAN.format(name=name.replace("cross_entropy", "target_weights"))
     signature = f"size_t {name}_shared(team *team, size_t count, size_t length, {', '.join(visible)})"
     definition = (ARGUMENTS + template).format(
         name=name, signature=signature, names=", ".join(names), values=", ".join(f"a->{each}" for each in names),
-        fields=" ".join(f"{parameter};" for parameter in parameters), total=total,
+        fields=" ".join(f"{parameter};" for parameter in parameters), total=total, mean=mean,
         result="" if result == "void" else "const size_t code = ", code="0" if result == "void" else "code",
     )  # fmt: skip
     return signature, definition
@@ -124,7 +133,7 @@ ffi = FFI()
 ffi.cdef(MACHINE + CONSTANTS + TEAM + "".join(seen))
 ffi.set_source(
     "minigrad.kernels._native",
-    "#include <stdint.h>\n#include <stdlib.h>\n"
+    "#include <math.h>\n#include <stdint.h>\n#include <stdlib.h>\n"
     '#include "blocks.h"\n#include "team.h"\n'
     f'static char *const BUILD_FLAGS = "{" ".join(FLAGS)}";\n' + MACHINE + "".join(source),
     sources=[f"csrc/{name}" for name in ("kernels_f32.c", "kernels_f64.c", "levels.c", "team.c")],

@@ -21,7 +21,7 @@ void KERNEL(log1p_near_0)(size_t begin, size_t end, REAL *restrict result, const
  * gradient, the derivative of (sum of values) / divisor by the input. The caller passes divisor = 1 for a sum.
  * Python sees (block, total) in place of block_sums: with block > 0, how many elements or rows a block has, the sum of
  * all, over the divisor, goes to `total`.
- * `streamed` writes the gradient past the caches (past_caches.h); the losses without it do too much arithmetic to gain.
+ * `streamed` writes the gradient past the caches (past_caches.h); for long rows, written twice, it gains nothing.
  * Each formula stands in the kernel's own file. */
 void KERNEL(mse_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                       REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
@@ -52,10 +52,11 @@ void KERNEL(binary_cross_entropy_with_logits)(size_t begin, size_t end, double *
 
 /* Rows: logits and scores are (rows, classes), an index target is (rows), weight is (classes) or NULL. */
 
-/* block_sums = the weights of the rows' targets, 0 for ignored rows: what a mean cross-entropy divides by. */
+/* block_sums = the weights of the rows' targets, 0 for ignored rows. */
 void KERNEL(target_weights)(size_t begin, size_t end, double *restrict block_sums, const int64_t *restrict target,
                             const REAL *restrict weight, size_t classes, int64_t ignore_index);
-/* Rows whose target is ignore_index cost 0 and have slope 0.
+/* Rows whose target is ignore_index cost 0 and have slope 0. For Python, divisor = 0 stands for the sum of the targets'
+ * weights, or NaN if that is 0.
  * Returns 0, or 1 + the first row whose target is neither ignored nor a class, where it stops. */
 size_t KERNEL(cross_entropy)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                              REAL *restrict gradient, const REAL *restrict logits, const int64_t *restrict target,

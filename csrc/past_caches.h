@@ -17,6 +17,12 @@
 #define CAN_PASS_CACHES 0
 #endif
 
+#if defined __GNUC__
+#define FETCH(address, write) __builtin_prefetch(address, write, 2) /* into the second cache */
+#else
+#define FETCH(address, write)
+#endif
+
 enum { LINE = 64 };
 
 /* memcpy, past the caches but for the lines that begin or end within the array; finish_stores() once all is written. */
@@ -34,6 +40,17 @@ static ALWAYS_INLINE void copy_past_caches(void *const to, const void *const fro
 #else
     memcpy(to, from, bytes);
 #endif
+}
+
+/* Ask for an array that is wanted soon, to be read, or to be written. */
+static ALWAYS_INLINE void fetch(const void *const from, const size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE) FETCH((const char *)from + i, 0);
+}
+
+static ALWAYS_INLINE void fetch_to_write(void *const to, const size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE) FETCH((char *)to + i, 1);
 }
 
 /* Before other threads may look: these stores are not ordered by the locks and atomics that order all others. */

@@ -137,7 +137,10 @@ static inline REAL KERNEL(maximum)(const REAL *restrict values, const size_t cou
         for (size_t i = 0; i < whole; i += MAXIMUM_LANES)
             for (size_t lane = 0; lane < MAXIMUM_LANES; lane++)
                 lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
-        for (size_t lane = 0; lane < MAXIMUM_LANES; lane++) largest = lanes[lane] > largest ? lanes[lane] : largest;
+        for (size_t width = MAXIMUM_LANES / 2; width > 0; width /= 2)
+            for (size_t lane = 0; lane < width; lane++)
+                lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
+        largest = lanes[0];
     }
     for (size_t i = whole; i < count; i++) largest = values[i] > largest ? values[i] : largest;
     return largest;

@@ -82,7 +82,7 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
         if (classes <= SHORT_ROW) {
             KERNEL(probabilities_turned)(&options, losses, slopes, x, y, rows);
         } else {
-            KERNEL(look_at_rows)(&found, slopes, x, rows, classes);
+            KERNEL(look_at_rows)(&found, slopes, x, rows, classes, first + rows < end);
             for (size_t i = 0; i < rows; i++)
                 losses[i] = KERNEL(probabilities_row)(&options, slopes ? slopes + i * classes : NULL, x + i * classes,
                                                       y + i * classes, found.largest[i], found.sum[i],

@@ -42,11 +42,10 @@ static ALWAYS_INLINE void KERNEL(chunks_of_terms)(KERNEL(formula) *const formula
         REAL *const terms = values ? values + start : scratch;
         const REAL *const w = !weighted ? NULL : weight ? weight + start : ones;
         const REAL *const p = !weighted ? NULL : parameters ? parameters + start : ones;
-        if (streams && end - start > 3 * CHUNK)
-            for (size_t i = start + 2 * CHUNK; i < start + 3 * CHUNK; i += LINE / sizeof *input) {
-                __builtin_prefetch(input + i, 0, 2);
-                __builtin_prefetch(target + i, 0, 2);
-            }
+        if (streams && end - start > 3 * CHUNK) { /* or memory would rest while a chunk is computed */
+            fetch(input + start + 2 * CHUNK, CHUNK * sizeof *input);
+            fetch(target + start + 2 * CHUNK, CHUNK * sizeof *target);
+        }
         if (gradient)
             KERNEL(chunk_of_terms)(formula, count, terms, streams ? slopes : gradient + start, input + start,
                                    target + start, w, p, parameter, scale);

@@ -1,14 +1,17 @@
 /* What losses over rows of classes share. */
 
-/* The sum of exp(x - largest) over a row, by chunks; the exponentials stay in `exps` unless it is NULL. */
+/* The sum of exp(x - largest) over a row, by chunks; the exponentials stay in `exps` unless it is NULL.
+ * Meanwhile the next row is fetched, if there is one: memory would rest else. */
 static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restrict row, const size_t classes,
-                                         const REAL largest)
+                                         const REAL largest, const int has_next)
 {
     REAL scratch[CHUNK];
     double lanes[LANES] = {0};
     for (size_t start = 0; start < classes; start += CHUNK) {
         const size_t count = smaller(CHUNK, classes - start);
         REAL *const chunk = exps ? exps + start : scratch;
+        if (has_next) fetch(row + classes + start, count * sizeof *row);
+        if (has_next && exps) fetch_to_write(exps + classes + start, count * sizeof *exps);
         for (size_t i = 0; i < count; i++) chunk[i] = KERNEL(scalar_exp)(row[start + i] - largest);
         KERNEL(add_to_lanes)(lanes, chunk, count);
     }
@@ -30,12 +33,12 @@ static inline size_t KERNEL(rows_together)(const size_t classes)
 
 /* `rows`, which are not short, are at most rows_together(classes). The exps stay in `exps` unless it is NULL. */
 static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, REAL *exps, const REAL *logits,
-                                        const size_t rows, const size_t classes)
+                                        const size_t rows, const size_t classes, const int has_next)
 {
     REAL scratch[CHUNK], rest[LANES];
     for (size_t row = 0; row < rows; row++) found->largest[row] = KERNEL(maximum)(logits + row * classes, classes);
     if (classes > CHUNK) {
-        found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0]);
+        found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0], has_next);
     } else {
         if (!exps) exps = scratch;
         for (size_t row = 0; row < rows; row++)

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, parallel, reference
 from ._native import ffi, lib
-from .buffers import empty
+from .buffers import LARGE, empty
 from .table import Table
 
 NULL, BLOCK, ROW_BLOCK, NO_MEMORY = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK, lib.NO_MEMORY
@@ -23,7 +23,7 @@ STREAMED = 1 << 23  # bytes of a gradient that the caches cannot hold, beside wh
 PRODUCT_WORK = 32  # multiplications that take as long as one element of another kernel
 INT64 = np.dtype(np.int64)
 FLOAT64 = np.dtype(np.float64)
-INT64_ARRAY, DOUBLE_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "double[]", "size_t[]"))
+INT64_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "size_t[]"))
 PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
 LEVELS = ("baseline", "v3", "v4")
 
@@ -125,7 +125,7 @@ def _reduced(kernel, ctype, count, block, input, value_shape, arguments, reducti
     dtype, size = input.dtype, input.size
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = empty(input.shape, dtype)
+        gradient = np.empty(input.shape, dtype) if input.nbytes < LARGE else empty(input.shape, dtype)
         slopes = from_buffer(ctype, gradient)
     if reduction == "none":
         value = np.empty(value_shape, dtype)
@@ -215,12 +215,7 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
     kernels, arguments = _row_arguments("cross_entropy", "logits", logits, target, INT64, weight, reduction)
     rows, classes = logits.shape
-    divisor = 1.0
-    if reduction == "mean":
-        total = ffi.new(DOUBLE_ARRAY, 1)
-        if _run(kernels.target_weights, rows, ROW_BLOCK, rows, ROW_BLOCK, total, *arguments[1:], classes, ignore_index):
-            raise MemoryError("no memory for the sums of a loss")
-        divisor = total[0] or math.nan  # a mean over no weight
+    divisor = 0.0 if reduction == "mean" else 1.0  # 0 stands for the sum of the targets' weights
     arguments += (classes, ignore_index, label_smoothing)
     value, gradient, code = _reduced(
         kernels.cross_entropy, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor, need_gradient
@@ -248,7 +243,8 @@ def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need
     """(value, gradient) of the hinge loss over classes, to the power `p`."""
     function = "multi_margin_loss"
     kernels, arguments = _row_arguments(function, "scores", scores, target, INT64, weight, reduction)
-    checks.check_power(function, p)
+    if p not in (1, 2):
+        checks.check_power(function, p)
     rows, classes = scores.shape
     arguments += (classes, p, margin)
     divisor = rows if reduction == "mean" else 1.0

@@ -276,8 +276,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         >>> minigrad.nn.functional.cross_entropy(logits, minigrad.tensor([2, -100]), reduction="none")
         tensor([1.3863, 0.0000])
     """
-    if not (isinstance(input, Tensor) and isinstance(target, Tensor)) or weight is not None:
-        _require_tensors("cross_entropy", input=input, target=target, weight=weight)
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        _require_tensors("cross_entropy", input=input, target=target)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.array.ndim != 2:
@@ -349,8 +349,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
         >>> minigrad.nn.functional.multi_margin_loss(scores, minigrad.tensor([0]))  # (0.5 + 0) / 3
         tensor(0.1667)
     """
-    _require_tensors("multi_margin_loss", input=input, target=target, weight=weight)
-    if input.array.ndim == 1:
+    if isinstance(input, Tensor) and input.array.ndim == 1 and isinstance(target, Tensor):
         rows, row_target, leading = _rows("multi_margin_loss", input, target)
         loss = multi_margin_loss(rows, row_target, p, margin, weight, reduction)
         return loss.reshape(leading) if reduction == "none" else loss
