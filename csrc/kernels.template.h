@@ -21,7 +21,7 @@ void KERNEL(log1p_near_0)(size_t begin, size_t end, REAL *restrict result, const
  * gradient, the derivative of (sum of values) / divisor by the input. The caller passes divisor = 1 for a sum.
  * Python sees (block, total) in place of block_sums: with block > 0, how many elements or rows a block has, the sum of
  * all, over the divisor, goes to `total`.
- * `streamed` writes the gradient past the caches (past_caches.h); for long rows, written twice, it gains nothing.
+ * `streamed` writes the gradient past the caches (past_caches.h); the losses without it do too much arithmetic to gain.
  * Each formula stands in the kernel's own file. */
 void KERNEL(mse_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                       REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
@@ -41,14 +41,13 @@ void KERNEL(huber_loss)(size_t begin, size_t end, double *restrict block_sums, R
  * Returns 0, or 1 + the position of the first input outside [0, 1] or NaN, where it stops. */
 size_t KERNEL(binary_cross_entropy)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                                     REAL *restrict gradient, const REAL *restrict input,
-                                    const REAL *restrict target, const REAL *restrict weight, int streamed,
-                                    double divisor);
+                                    const REAL *restrict target, const REAL *restrict weight, double divisor);
 /* `weight` and `pos_weight` have an entry per element, or are NULL. */
 void KERNEL(binary_cross_entropy_with_logits)(size_t begin, size_t end, double *restrict block_sums,
                                               REAL *restrict values, REAL *restrict gradient,
                                               const REAL *restrict input, const REAL *restrict target,
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
-                                              int streamed, double divisor);
+                                              double divisor);
 
 /* Rows: logits and scores are (rows, classes), an index target is (rows), weight is (classes) or NULL. */
 

@@ -15,8 +15,7 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(binary_entropy)(const REAL x, const REA
 
 size_t KERNEL(binary_cross_entropy)(const size_t begin, const size_t end, double *restrict block_sums,
                                     REAL *restrict values, REAL *restrict gradient, const REAL *restrict input,
-                                    const REAL *restrict target, const REAL *restrict weight, const int streamed,
-                                    const double divisor)
+                                    const REAL *restrict target, const REAL *restrict weight, const double divisor)
 {
     for (size_t start = begin; start < end; start += BLOCK) { /* checked block by block, and so fetched only once */
         const size_t stop = smaller(start + BLOCK, end);
@@ -24,8 +23,8 @@ size_t KERNEL(binary_cross_entropy)(const size_t begin, const size_t end, double
         for (size_t i = start; i < stop; i++) all_probabilities &= (input[i] >= 0) & (input[i] <= 1);
         for (size_t i = start; !all_probabilities && i < stop; i++)
             if (!(input[i] >= 0 && input[i] <= 1)) return i + 1;
-        KERNEL(elementwise_loss)(KERNEL(binary_entropy), streamed, start, stop, block_sums, values, gradient, input,
-                                 target, weight, NULL, 1, divisor);
+        KERNEL(elementwise_loss)(KERNEL(binary_entropy), 0, start, stop, block_sums, values, gradient, input, target,
+                                 weight, NULL, 1, divisor);
     }
     return 0;
 }

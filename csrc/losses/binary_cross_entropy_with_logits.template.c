@@ -15,8 +15,8 @@ void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t e
                                               REAL *restrict values, REAL *restrict gradient,
                                               const REAL *restrict input, const REAL *restrict target,
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
-                                              const int streamed, const double divisor)
+                                              const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(logit_entropy), streamed, begin, end, block_sums, values, gradient, input, target,
+    KERNEL(elementwise_loss)(KERNEL(logit_entropy), 0, begin, end, block_sums, values, gradient, input, target,
                              weight, pos_weight, 1, divisor);
 }

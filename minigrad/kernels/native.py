@@ -186,14 +186,14 @@ def huber_loss(input, target, *, delta, reduction, need_gradient):
 
 def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between probabilities of two classes."""
-    weights, numbers = (("weight", weight),), (input.nbytes >= STREAMED,)
-    return _elementwise("binary_cross_entropy", input, target, weights, numbers, reduction, need_gradient)
+    weights = (("weight", weight),)
+    return _elementwise("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
-    weights, numbers = (("weight", weight), ("pos_weight", pos_weight)), (input.nbytes >= STREAMED,)
-    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, numbers, reduction, need_gradient)
+    weights = (("weight", weight), ("pos_weight", pos_weight))
+    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
 
 
 def _row_arguments(function, argument, input, target, target_dtype, weight, reduction):

@@ -5,8 +5,8 @@ import pytest
 from sweep_elementary import largest_error
 
 STATED = {
-    np.float32: {"exp": 1.01, "log": 0.91, "log1p": 0.97, "log1p_near_0": 1.28},
-    np.float64: {"exp": 1.12, "log": 0.92, "log1p": 0.93, "log1p_near_0": 1.3},
+    np.float32: {"exp": 1.05, "log": 0.95, "log1p": 1.01, "log1p_near_0": 1.35},
+    np.float64: {"exp": 1.12, "log": 0.91, "log1p": 0.93, "log1p_near_0": 1.32},
 }
 needs_long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no wider type to measure with")
 
