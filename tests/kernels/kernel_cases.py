@@ -114,7 +114,8 @@ def shapes_of(name):
     if name not in ROW_LOSSES:
         return [(count,) for count in COUNTS] + [(), (3, 5)]
     counts = [count for count in COUNTS if count < 1000]
-    return [(count, 5) for count in counts] + [(3, count) for count in counts if count > 1] + [(2003, 7), (2, 10_007)]
+    few = [(70, classes) for classes in (2, 3, 4, 10, 64, 65)]  # short rows, and the first that is not
+    return [(count, 5) for count in counts] + [(3, count) for count in counts if count > 1] + few + [(2003, 7), (2, 10_007)]
 
 
 # Optimizers: name, kernel, number of states in order (1 present, 0 absent), options. Steps are counted by the test.
