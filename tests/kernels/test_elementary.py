@@ -6,7 +6,7 @@ from sweep_elementary import largest_error
 
 STATED = {
     np.float32: {"exp": 1.05, "log": 0.95, "log1p": 1.01, "log1p_near_0": 1.35},
-    np.float64: {"exp": 1.12, "log": 0.91, "log1p": 0.93, "log1p_near_0": 1.32},
+    np.float64: {"exp": 1.14, "log": 0.92, "log1p": 0.98, "log1p_near_0": 1.33},
 }
 needs_long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no wider type to measure with")
 
