@@ -78,7 +78,8 @@ static {signature}
 # The mean of cross-entropy is over the weights of the targets, which are added up first.
 MEAN = """
     if (divisor == 0) {{
-        if ({name}_shared(team, count, length, block, &divisor, target, weight, classes, ignore_index)) return NO_MEMORY;
+        if ({name}_shared(team, count, length, block, &divisor, target, weight, classes, ignore_index))
+            return NO_MEMORY;
         divisor = divisor == 0 ? NAN : divisor;
     }}"""
 

@@ -37,8 +37,8 @@ static ALWAYS_INLINE REAL KERNEL(scalar_exp)(REAL x)
     return exp_r * KERNEL(from_bits)(KERNEL(to_bits)(rounded) << MANTISSA_BITS) * (REAL)0x1p-64;
 }
 
-/* log(1 + f) + low for -1/2 <= f <= 1 and a small `low`. With s = f / (2 + f) it is 2 artanh(s) = 2 s + s T(s^2), and as
- * 2 s = f - s f, that is f - s (f - T): what is rounded most often is subtracted from an f that is exact. */
+/* log(1 + f) + low for -1/2 <= f <= 1 and a small `low`. With s = f / (2 + f) it is 2 artanh(s) = 2 s + s T(s^2), and
+ * as 2 s = f - s f, that is f - s (f - T): what is rounded most often is subtracted from an f that is exact. */
 static ALWAYS_INLINE REAL KERNEL(log_near_1)(const REAL f, const REAL low)
 {
     static const REAL terms[] = {LOG_TERMS};

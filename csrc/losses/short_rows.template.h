@@ -55,7 +55,8 @@ static inline void KERNEL(look_at_turned)(KERNEL(turned_softmax) *restrict s, co
         for (size_t lane = 0; lane < TURNED; lane++)
             largest[lane] = s->x[c][lane] > largest[lane] ? s->x[c][lane] : largest[lane];
     for (size_t c = 0; c < classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) s->exps[c][lane] = KERNEL(scalar_exp)(s->x[c][lane] - largest[lane]);
+        for (size_t lane = 0; lane < TURNED; lane++)
+            s->exps[c][lane] = KERNEL(scalar_exp)(s->x[c][lane] - largest[lane]);
     for (size_t c = 0; c < classes; c++)
         for (size_t lane = 0; lane < TURNED; lane++) sum[lane] += s->exps[c][lane];
     for (size_t lane = 0; lane < TURNED; lane++) s->log_sum[lane] = KERNEL(scalar_log1p)((REAL)(sum[lane] - 1));

@@ -218,7 +218,8 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
     divisor = 0.0 if reduction == "mean" else 1.0  # 0 stands for the sum of the targets' weights
     arguments += (classes, ignore_index, label_smoothing)
     value, gradient, code = _reduced(
-        kernels.cross_entropy, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor, need_gradient
+        kernels.cross_entropy, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor,
+        need_gradient,
     )
     if code:
         raise checks.bad_class("cross_entropy", target, code - 1, classes)
