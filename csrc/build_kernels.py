@@ -107,7 +107,8 @@ def shared(name, declaration):
 
 
 TEAM = """
-typedef struct { size_t serving; bool alone; ...; } team;
+typedef struct { size_t serving; ...; } team;
+int team_is_resting(const team *team);
 void team_serve(team *team, size_t patience);
 """
 MACHINE = """

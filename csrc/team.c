@@ -18,9 +18,8 @@
 #define READ_OWN_CLOCK(now) READ_CLOCK(now)
 #endif
 
-/* A call that loses more time than LATE of its slices take is followed by ALONE times as long without the team, but no
- * more than LONGEST seconds. */
-#define LATE 2
+/* Who works alone needs twice the time. So a call that lost more time than it used is followed by ALONE times what it
+ * lost without the team, but no more than LONGEST seconds. */
 #define ALONE 2
 #define LONGEST 0.1
 
@@ -44,16 +43,14 @@ static double own_time(void)
     return seconds(time);
 }
 
-/* The number of slices done by this thread. */
-static size_t work(team *const team)
+static void work(team *const team)
 {
-    size_t begin, slices = 0;
-    for (; (begin = atomic_fetch_add(&team->next, team->length)) < team->count; slices++) {
+    size_t begin;
+    while ((begin = atomic_fetch_add(&team->next, team->length)) < team->count) {
         const size_t code = team->function(begin, smaller(begin + team->length, team->count), team->arguments);
         size_t least = atomic_load(&team->code);
         while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}
     }
-    return slices;
 }
 
 void team_serve(team *const team, const size_t patience)
@@ -73,22 +70,25 @@ void team_serve(team *const team, const size_t patience)
     atomic_fetch_sub(&team->serving, 1);
 }
 
+int team_is_resting(const team *const team)
+{
+    return now() < atomic_load(&team->rests_until);
+}
+
 size_t team_run(team *const team, slice_function *const function, const void *const arguments, const size_t count,
                 const size_t length)
 {
     if (!team || atomic_exchange(&team->taken, true)) return function(0, count, arguments);
-    const double start = now();
-    team->alone = team->alone && start < team->alone_until;
-    if (team->alone) {
+    if (team_is_resting(team)) {
         atomic_store(&team->taken, false);
         return function(0, count, arguments);
     }
     team->function = function, team->arguments = arguments, team->count = count, team->length = length;
     atomic_store(&team->next, 0);
     atomic_store(&team->code, 0);
-    const double own_start = own_time();
+    const double start = now(), own_start = own_time();
     atomic_store(&team->open, true);
-    const size_t slices = work(team);
+    work(team);
     atomic_store(&team->open, false);
     const double used = own_time() - own_start;
     for (size_t looks = 0; atomic_load(&team->working); looks++) {
@@ -99,10 +99,7 @@ size_t team_run(team *const team, slice_function *const function, const void *co
     }
     /* Where there are more threads than cores, one that loses its core is back in milliseconds, and loses it again. */
     const double end = now(), lost = end - start - used;
-    if (slices && lost > LATE * used / (double)slices) {
-        team->alone = true;
-        team->alone_until = end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST);
-    }
+    if (lost > used) atomic_store(&team->rests_until, end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST));
     const size_t code = atomic_load(&team->code);
     atomic_store(&team->taken, false);
     return code;

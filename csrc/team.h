@@ -7,7 +7,6 @@
 #define TEAM_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Works on [begin, end) and returns 0, or what went wrong. */
@@ -20,14 +19,16 @@ typedef struct {
     slice_function *function;
     const void *arguments;
     size_t count, length;
-    bool alone;         /* calls are made without the others, */
-    double alone_until; /* for so long, in seconds */
+    _Atomic double rests_until; /* calls are made alone until then, in seconds */
     atomic_size_t next; /* where the next slice begins */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
 } team;
 
 /* Look out for calls; return when none came during `patience` looks. */
 void team_serve(team *team, size_t patience);
+
+/* Whether the team is left out for now, as calls have lost time to other processes. */
+int team_is_resting(const team *team);
 
 /* Call function(begin, end, arguments) on slices of [0, count) of this length, together with whoever is serving.
  * Returns when all is done: 0, or the smallest code that was not. Without a team (NULL), or with one that another

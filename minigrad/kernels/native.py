@@ -68,7 +68,7 @@ def _run(kernel, count, block, work, *arguments):
     """Call a kernel on [0, count), shared by threads in slices that start at multiples of `block`; its code."""
     if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
         return kernel(NULL, count, max(count, 1), *arguments)
-    team = parallel.get_team(lib.team_serve, new_team).gather()
+    team = parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather()
     return kernel(team, count, length, *arguments)
 
 

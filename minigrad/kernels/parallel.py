@@ -71,10 +71,10 @@ def slice_length(count, block, work):
 
 
 class Team:
-    """Threads that wait for calls to share; csrc/team.h says how. `serve` and `state` are C's."""
+    """Threads that wait for calls to share; csrc/team.h says how. `serve`, `is_resting` and `state` are C's."""
 
-    def __init__(self, serve, state, size):
-        self.serve, self.state = serve, state
+    def __init__(self, serve, is_resting, state, size):
+        self.serve, self.is_resting, self.state = serve, is_resting, state
         self.calls, self.ended, self.bell = 0, False, threading.Condition()
         self.threads = []
         for _ in range(size):
@@ -103,7 +103,7 @@ class Team:
 
     def gather(self):
         """Wake the threads that sleep, if they are wanted; C's view of the team."""
-        if self.state.serving < len(self.threads) and not self.state.alone:
+        if self.state.serving < len(self.threads) and not self.is_resting(self.state):
             self._ring()
         return self.state
 
@@ -115,13 +115,13 @@ class Team:
             thread.join()
 
 
-def get_team(serve, make_state):
+def get_team(serve, is_resting, make_state):
     """The team of `get_num_threads()` threads, the caller being one of them."""
     global _team
     team = _team  # another thread may end it at any time; its state lives as long as somebody uses it
     if team is None:
         with _making:
-            team = _team = _team or Team(serve, make_state(), _threads - 1)
+            team = _team = _team or Team(serve, is_resting, make_state(), _threads - 1)
     return team
 
 

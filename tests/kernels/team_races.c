@@ -84,10 +84,10 @@ static bool is_left_out_for_a_while(void)
     pthread_t server;
     pthread_create(&server, NULL, serve_late, NULL);
     while (!atomic_load(&shared.serving)) {}
-    shared.alone = false; /* what came before may have been late, too */
+    atomic_store(&shared.rests_until, 0); /* what came before may have been late, too */
     team_run(&shared, come_late, NULL, 2, 1);
     const int before = atomic_load(&served);
-    bool right = shared.alone;
+    bool right = team_is_resting(&shared);
     for (int i = 0; i < 100; i++) team_run(&shared, count_served, NULL, 1000, 1);
     right = right && atomic_load(&served) == before;
     nanosleep(&(struct timespec){0, 150000000}, NULL);

@@ -174,7 +174,7 @@ def test_a_team_shares_the_work_and_goes_to_sleep(native, threads):
 def test_one_call_wakes_the_whole_team():
     """Also those of its threads that have not begun to listen yet."""
     everybody = threading.Barrier(5)
-    team = parallel.Team(lambda state, patience: everybody.wait(20), SimpleNamespace(serving=0, alone=False), 4)
+    team = parallel.Team(lambda state, patience: everybody.wait(20), lambda state: False, SimpleNamespace(serving=0), 4)
     try:
         team.gather()
         everybody.wait(20)  # raises if they do not come together
@@ -204,7 +204,7 @@ def test_a_team_being_made_does_not_outlive_a_change_of_its_size(native, threads
         return make(*arguments)
 
     monkeypatch.setattr(parallel, "Team", make_slowly)
-    get_team = lambda: parallel.get_team(native.lib.team_serve, native.new_team)
+    get_team = lambda: parallel.get_team(native.lib.team_serve, native.lib.team_is_resting, native.new_team)
     maker = threading.Thread(target=get_team)
     maker.start()
     making.wait()
