@@ -48,7 +48,7 @@ STREAMED_LOSSES = ["mse", "l1", "smooth_l1-0.5", "huber-0.5"]
 def test_gradients_written_past_the_caches(native, name, dtype, threads, monkeypatch):
     seen = set()
     for bound, level, number in product((0, 1 << 40), native.instruction_sets(), (1, 2)):
-        monkeypatch.setattr(native, "STREAMED", bound)
+        monkeypatch.setattr(native.losses, "STREAMED", bound)
         native.set_instruction_set(level)
         threads(number)
         seen.add(loss_bits(native, name, dtype, "mean"))
@@ -58,12 +58,13 @@ def test_gradients_written_past_the_caches(native, name, dtype, threads, monkeyp
 @each_dtype
 def test_gradients_written_past_the_caches_at_any_address(native, dtype, guarded):
     """All of the gradient and nothing beside it, wherever in a cache line it begins and ends."""
-    kernels = native._kernels[np.dtype(dtype)]
+    extension = native.extension
+    kernels, null = extension.kernels_of[np.dtype(dtype)], extension.NULL
     for offset, count in product(range(18), (0, 1, 3, 15, 16, 17, 33, 600)):
         x = np.arange(count, dtype=dtype)
         gradient = guarded(count, dtype, guard=64 + offset)
-        to, x_at, y_at = (native.ffi.from_buffer(kernels.array, array) for array in (gradient, x, np.zeros_like(x)))
-        kernels.mse_loss(native.NULL, count, max(count, 1), 0, native.NULL, native.NULL, to, x_at, y_at, True, 1.0)
+        to, x_at, y_at = (extension.from_buffer(kernels.array, array) for array in (gradient, x, np.zeros_like(x)))
+        kernels.mse_loss(null, count, max(count, 1), 0, null, null, to, x_at, y_at, True, 1.0)
         np.testing.assert_array_equal(gradient, 2 * x)
 
 

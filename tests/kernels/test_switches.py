@@ -204,7 +204,8 @@ def test_a_team_being_made_does_not_outlive_a_change_of_its_size(native, threads
         return make(*arguments)
 
     monkeypatch.setattr(parallel, "Team", make_slowly)
-    get_team = lambda: parallel.get_team(native.lib.team_serve, native.lib.team_is_resting, native.new_team)
+    lib, new_team = native.extension.lib, native.extension.new_team
+    get_team = lambda: parallel.get_team(lib.team_serve, lib.team_is_resting, new_team)
     maker = threading.Thread(target=get_team)
     maker.start()
     making.wait()

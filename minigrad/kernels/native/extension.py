@@ -1,0 +1,80 @@
+"""The compiled extension: its kernels at the chosen instruction set, how they are called, and what they may read.
+
+Nobody else imports it. The modules beside this one know the kernels' argument orders and codes.
+"""
+
+import os
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+
+from .. import checks, parallel
+from .._native import ffi, lib
+
+NULL, BLOCK, ROW_BLOCK, NO_MEMORY = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK, lib.NO_MEMORY
+READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
+INT64, FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
+INT64_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "size_t[]"))
+PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
+LEVELS = ("baseline", "v3", "v4")
+
+from_buffer, new, new_team = ffi.from_buffer, ffi.new, partial(ffi.new, "team *")
+kernels_of = {}  # dtype -> its kernels at the chosen level
+_instruction_set = None
+
+
+def instruction_sets():
+    """The levels that were built and that this machine has, slowest first."""
+    return LEVELS[: 1 + min(lib.highest_level_built(), lib.highest_level_supported())]
+
+
+def set_instruction_set(name):
+    """Use the kernels of one level from now on."""
+    global _instruction_set
+    if name not in instruction_sets():
+        raise ValueError(f"set_instruction_set(): {name!r} is not one of {', '.join(instruction_sets())}")
+    for dtype, (precision, real) in PRECISIONS.items():
+        ending = f"_{precision}_{name}"
+        names = {name.removesuffix("_shared").removesuffix(ending): name for name in dir(lib) if ending in name}
+        functions = {name: getattr(lib, full) for name, full in names.items()}
+        types = {"array": ffi.typeof(f"{real}[]"), "pointers": ffi.typeof(f"{real} *[]")}
+        kernels_of[dtype] = SimpleNamespace(**functions, **types)
+    _instruction_set = name
+
+
+def config():
+    """How the kernels were built and which of them run."""
+    return {
+        "instruction set": _instruction_set,
+        "instruction sets available": instruction_sets(),
+        "compiler": ffi.string(lib.build_compiler()).decode(),
+        "compiler flags": ffi.string(lib.BUILD_FLAGS).decode(),
+    }
+
+
+set_instruction_set(os.environ.get("MINIGRAD_INSTRUCTION_SET") or instruction_sets()[-1])
+
+
+def instruction_set():
+    """The chosen level."""
+    return _instruction_set
+
+
+def run(kernel, count, block, work, *arguments):
+    """Call a kernel on [0, count), shared by threads in slices that start at multiples of `block`; its code."""
+    if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
+        return kernel(NULL, count, max(count, 1), *arguments)
+    team = parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather()
+    return kernel(team, count, length, *arguments)
+
+
+def readable(function, argument, array, ctype, dtype, shape):
+    """The address of an array of this dtype and shape, or of a contiguous copy; NULL for None."""
+    if array is None:
+        return NULL
+    if array.dtype is not dtype or array.shape != shape:
+        checks.check_array(function, argument, array, dtype, shape)
+    if array.flags.num & READABLE != READABLE:
+        array = array.copy()
+    return from_buffer(ctype, array)
