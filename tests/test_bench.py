@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -380,7 +381,9 @@ def test_no_process_is_left(end):
     command = [*COMMAND, "mse_loss", "--sizes", "640", "--busy", "--baselines", "reference", "--turns", "9999"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_TEST": f"{os.getpid()} {end}"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    parent = subprocess.Popen(command, env=environment, **pipes, start_new_session=True)
+    # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    parent = subprocess.Popen(command, env=environment, **pipes, start_new_session=True, preexec_fn=heed)
 
     def alive():
         """The processes that inherited the mark."""
