@@ -16,25 +16,34 @@ SMALL_SUM = 1 << 13  # elements
 
 
 def _product(x, y, bias=None):
-    """x y (+ bias on each row) for arrays, and in a rule for Tensors, too.
-
-    Where there is little to do, NumPy has done it sooner than a kernel.
-    """
+    """x y (+ bias on each row) for arrays, and in a rule for Tensors, too."""
     if type(x) is not np.ndarray:
         return x @ y
     if x.ndim != 2 or y.ndim != 2:
         return np.matmul(x, y)
     if len(x) * y.size >= SMALL_PRODUCT:
         return kernels.active.matmul(x, y, bias)
+    return _small_product(x, y, bias)
+
+
+def _small_product(x, y, bias=None):
+    """The same of two matrices with so little to do that NumPy has done it sooner than a kernel."""
+    if type(x) is not np.ndarray:
+        return x @ y
     out = x.dot(y)  # half the overhead of np.matmul
     if bias is not None:
         out += bias
     return out
 
 
+def _matmul_rules(times):
+    return lambda grad, _out, _x, y: times(grad, y.mT), lambda grad, _out, x, _y: times(x.mT, grad)
+
+
 # At least two axes on both sides; the ones before them broadcast.
-_matmul = primitive(_product, "matmul")
-_matmul.vjps(lambda grad, _out, _x, y: _product(grad, y.mT), lambda grad, _out, x, _y: _product(x.mT, grad))
+_matmul = primitive(_product, "matmul").vjps(*_matmul_rules(_product))
+# The products in the rules have as many multiplications as the one forward: its size is looked at once.
+_small_matmul = primitive(_small_product, "matmul").vjps(*_matmul_rules(_small_product))
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +115,8 @@ def matmul(x, y):
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         a, b = arrays = x.array, y.array
         if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
-            return record(_matmul, _product(a, b), (x, y), arrays)
+            chosen = _small_matmul if len(a) * b.size < SMALL_PRODUCT else _matmul
+            return record(chosen, chosen.forward(a, b), (x, y), arrays)
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(f"matmul(): expected a tensor or an array, got {type(value).__name__}")
