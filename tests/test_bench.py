@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from importlib.util import find_spec
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
