@@ -171,8 +171,9 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
 
     values, slopes = np.zeros(rows, logits.dtype), np.zeros_like(logits)
     values[row] = -hard * log_p[row, y]
-    slopes[row] = np.exp(log_p[row]) * (hard + soft * weight.sum())[:, None]
-    slopes[row, y] -= hard
+    p, others = np.exp(log_p[row]), np.arange(classes) != y[:, None]
+    slopes[row] = p * (soft * weight.sum() + hard[:, None] * others)
+    slopes[row, y] -= hard * (p * others).sum(axis=1)  # hard (1 - p_y), which keeps its digits near 0
     if label_smoothing != 0:
         values[row] -= soft * (weight * log_p[row]).sum(axis=1)
         slopes[row] -= soft * weight
