@@ -95,6 +95,20 @@ def becomes(value, where=...):
     return gradient(change)
 
 
+def only_at(value, slope):
+    """The rule is wrong where the first input is exactly this; right a rounding away from it."""
+
+    def bug(rule):
+        def wrong(u, y, *arrays):
+            found = rule(u, y, *arrays)
+            first, *others = found if isinstance(found, tuple) else (found,)
+            return np.where(arrays[0] == value, slope * u, first), *others
+
+        return wrong
+
+    return bug
+
+
 def shaken(g):
     return g * (1 + 1e-3 * np.random.default_rng().standard_normal(np.shape(g))).astype(g.dtype)
 
@@ -239,6 +253,22 @@ WRONG_FORWARD = [
 ]  # fmt: skip
 
 
+# Wrong exactly at x: at values where others would be allowed, or where a difference happens to be 0
+WRONG_AT = [
+    ("one element", _named("relu6 at 6", "clip", forward=lambda x: np.clip(x, 0, 6), inputs=[[6.0, 0.3, 8.0]],
+                           rule=lambda u, y, x: u * np.where(x == 6, 5, (x > 0) & (x < 6)))),
+    ("one element", _named("l1 loss of equals, 3", "mse none", forward=lambda x, t: np.abs(x - t),
+                           inputs=[[1.0, 2.0, -1.0], [1.0, 0.5, 4.0]],
+                           rule=lambda u, y, x, t: (u * np.where(x == t, 3, np.sign(x - t)), u * np.sign(t - x)))),
+    ("one element", _named("a square at equals", "mse none", inputs=[[1.0, 2.0, -1.0], [1.0, 0.5, 4.0]],
+                           forward=lambda x, t: (x - t) ** 2 + x,
+                           rule=lambda u, y, x, t: (u * np.where(x == t, 0, 2 * (x - t) + 1), 2 * u * (t - x)))),
+    ("zero", _named("modulo 1", "square", forward=lambda x: x % 1, rule=lambda u, y, x: 0 * x, inputs=[[0.25]])),
+    ("one element", _named("cosh at 1", "exp", forward=np.cosh, rule=lambda u, y, x: u * np.sinh(x) * (x != 1),
+                           inputs=[[1.0, 2.0]])),
+]  # fmt: skip
+
+
 # ---- right, but awkward ----
 
 # Homogeneous operations and some others, at scales where an absolute tolerance or a fixed step fails.
@@ -296,8 +326,28 @@ AWKWARD = [
     _awkward("reversed memory", "cumsum", normal(7)[::-1]),
 ]
 
+def _edge(label, forward, slope, x):
+    return _named(f"{label}, at its edge", "log", forward=forward, rule=lambda u, y, x: u * slope(x), inputs=[[x]])
+
+
+# So close to where the function ends that few steps stay inside
+EDGES = [
+    _edge("log of 1 - x", lambda x: np.log(1 - x), lambda x: -1 / (1 - x), 1 - 1e-10),
+    _edge("arcsin", np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)), 1 - 1e-9),
+    _edge("arctanh", np.arctanh, lambda x: 1 / (1 - x) / (1 + x), 1 - 1e-12),
+    _edge("log1p", np.log1p, lambda x: 1 / (1 + x), -1 + 1e-10),
+    _edge("sqrt of x - 1", lambda x: np.sqrt(x - 1), lambda x: 0.5 / np.sqrt(x - 1), 1 + 1e-12),
+    _edge("arccosh", np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)), 1 + 1e-10),
+]
+LAST = 1 - 2.0**-24  # the last float32 before 1
+AWKWARD.append(
+    _awkward("the last before 1", "log", [LAST, 0.5], forward=lambda x: np.log(1 - x),
+             rule=lambda u, y, x: -u / (1 - x))
+)  # fmt: skip
+
 HILBERT = 1 / (np.arange(4)[:, None] + np.arange(4) + 1.0)  # its condition number is 15,514
 RIGHT_FLOAT64 = [
+    *EDGES,
     _awkward("ill-conditioned", "matmul", HILBERT, forward=np.linalg.inv, rule=lambda u, y, x: -y.T @ u @ y.T),
     _awkward("steep", "pow", positive(4), forward=lambda x: x**30, rule=lambda u, y, x: 30 * u * x**29),
     _awkward("1e-100", "square", 1e-100 * normal(4)),
@@ -330,9 +380,15 @@ KINKS = [
      lambda u, y, x, t: (u * np.sign(x - t), u * np.sign(t - x))),
     ("leaky relu at 0", "relu", [[0.0, 2.0, -2.0]], lambda u, y, x: u * np.where(x > 0, 1, 0.01)),
     ("relu at 0, tiny", "relu", [[0.0, 1e-9, -2e-9]], None),
+    ("clip at its bounds, gradient 0.4", "clip", [[1.0, 0.3, 2.0]],
+     lambda u, y, x: u * np.where(np.abs(x) == 1, 0.4, np.abs(x) < 1)),
+    ("relu6 at 6", "clip", [[6.0, 0.3, 8.0]], lambda u, y, x: u * ((x > 0) & (x < 6))),
+    ("abs of x^2 - 4", "abs", [[2.0, 1.0, -2.0]], lambda u, y, x: u * 2 * x * np.sign(x * x - 4)),
 ]  # fmt: skip
 KINK_FORWARD = {
     "l1 loss of equals": lambda x, t: np.abs(x - t),
+    "relu6 at 6": lambda x: np.clip(x, 0, 6),
+    "abs of x^2 - 4": lambda x: np.abs(x * x - 4),
     "leaky relu at 0": lambda x: np.where(x > 0, x, x * x.dtype.type(0.01)),
 }
 
@@ -361,6 +417,11 @@ WRONG_THERE = [
     *(("one element", f"{factor} times", name, [PLAIN], times(factor, at))
       for name in ("exp", "sin", "square") for at, factor in ((2, 1.001), (2, 2), (0, 0), (1, -1), (1, 0.5))),
     *(("constant factor", "1.0005", name, OPERATIONS[name].inputs, times(1.0005)) for name in ("exp", "mul", "matmul")),
+    *(("one element", f"an even function at {x}, 0", "square", [x], becomes(0, 0))
+      for x in ([1.0, 2.0], [0.25, 0.5], [2.0, 4.0], [1.0, 8.0])),
+    ("zero", "at 1/16", "square", [[0.0625]], becomes(0)),
+    *(("one element", f"{slope} at 1 alone", name, [[1.0, 0.3, 2.0]], only_at(1, slope))
+      for name, slope in (("cube", 0), ("cube", 1), ("cube", 5), ("log", 0), ("reciprocal", 2), ("clip", 5))),
     *(("wrong sign", "kinks close by", name, [0.03 * normal(5, 3)], negated) for name in ("max rows", "hinge mean")),
 ]  # fmt: skip
 
@@ -374,7 +435,7 @@ def _rows():
         for cause, name, bug, scale in WRONG:
             right = OPERATIONS[name]
             yield Planted(f"{cause}: {name}, {scale:g}{end}", cause, replace(right, rule=bug(right.rule)), dtype, scale)
-        for cause, broken in WRONG_FORWARD:
+        for cause, broken in (*WRONG_FORWARD, *WRONG_AT):
             yield Planted(f"{cause}: {broken.name}{end}", cause, broken, dtype)
         for cause, where, name, inputs, bug in WRONG_THERE:
             broken = replace(OPERATIONS[name], rule=bug(OPERATIONS[name].rule), inputs=inputs)

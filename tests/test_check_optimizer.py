@@ -131,6 +131,9 @@ TAMPERED = [
     ("lr ignored", tampered(optim.Adagrad, lr=1.0), {}),
     ("lr ignored", tampered(optim.Adam, lr=1e-3), {"lr": 0.02}),
     ("change of lr ignored", Deaf, {"lr": 0.02}),
+    ("nesterov, where it was not asked for", tampered(optim.SGD, nesterov=True), {"momentum": 0.9}),
+    ("alpha and 1 - alpha exchanged", tampered(optim.RMSprop, alpha=0.1), {"alpha": 0.9}),
+    ("betas and 1 - betas exchanged", tampered(optim.Adam, betas=(0.1, 0.01)), {"betas": (0.9, 0.99)}),
     ("gradient of the previous step", Late, {}),
     ("gradient written", Greedy, {}),
     ("state not updated", Forgetful, {}),
@@ -238,7 +241,20 @@ def momentum_sgd(p, g, s, lr, momentum, dampening):
     return p - lr * s["b"]
 
 
+def velocity_of_steps(p, g, s, lr, momentum):
+    s["v"] = momentum * s.get("v", 0) + lr * g
+    return p - s["v"]
+
+
+def rmsprop_velocity_of_steps(p, g, s, lr, alpha, eps, momentum):
+    s["s"] = alpha * s.get("s", 0) + (1 - alpha) * g * g
+    s["v"] = momentum * s.get("v", 0) + lr * g / (np.sqrt(s["s"]) + eps)
+    return p - s["v"]
+
+
 WRITTEN = [
+    ("lr inside the velocity", "SGD", velocity_of_steps, dict(lr=0.1, momentum=0.9)),
+    ("lr inside the velocity", "RMSprop", rmsprop_velocity_of_steps, dict(lr=0.1, alpha=0.9, eps=1e-6, momentum=0.7)),
     ("eps inside the root", "Adam", adam("inside"), ADAM),
     ("eps added before the bias correction", "Adam", adam("before"), ADAM),
     ("square root missing", "Adam", adam("no root"), ADAM | {"eps": 1e-3}),
@@ -311,6 +327,65 @@ def test_a_recurrence_of_ones_own(recurrence):
     assert check_optimizer(Lion, recurrence, options=[{}, {"lr": 0.1}, {"betas": (0.5, 0.6)}])
     report = check_optimizer(Lion, recurrence, options=[{"sign": 1}], raise_exception=False)
     assert report.cause == "wrong sign of the step"
+
+
+def ends_early(p, o):
+    for _ in range(2):
+        p = p - o.lr * (yield p)
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "said"),
+    [
+        (lambda p, g, s, o, t: None, r"gave NoneType after step 1 of a parameter of shape \(\), expected the new para"),
+        (lambda p, g, s, o, t: (p - o.lr * g).sum(), r"gave shape \(\) after step 1 of a parameter of shape \(1,\)"),
+        (lambda p, g, s, o, t: (p, s), "gave tuple after step 1"),
+        (lambda p, g, s, o, t: "p", "gave str after step 1"),
+        (ends_early, "gave NoneType after step 2"),
+    ],
+)
+def test_a_recurrence_that_gives_no_parameter(recurrence, said):
+    with pytest.raises(ValueError, match=f"^check_optimizer: recurrence {said}"):
+        check_optimizer(optim.SGD, recurrence, options=[{"lr": 0.1}])
+
+
+# ---- large parameters, which threads share ----
+
+
+LARGEST = 32791  # that are tried
+
+
+@pytest.mark.parametrize("size", [5000, minigrad.kernels.parallel.SMALLEST_SPLIT])
+@pytest.mark.parametrize("name", RIGHT)
+def test_wrong_in_large_parameters_alone(name, size):
+    """What goes wrong beyond some size alone, in all elements, or in the last, as if a thread forgot them."""
+    only_there = f"in parameters of shape ({LARGEST},) only"
+    options = dict(options=[{"lr": 0.1}], steps=5, dtypes=["float32"], raise_exception=False)
+    all_kept = around(getattr(optim, name), only(lambda n: slice(0, n * (n > size)), kept))
+    cause = check_optimizer(all_kept, **options).cause
+    assert f"never updated, {only_there}" == cause
+    last_back = around(getattr(optim, name), only(lambda n: slice(n - 7 * (n > size), n), back))
+    cause = check_optimizer(last_back, **options).cause
+    assert f"wrong sign of the step, in the elements left over by vectors of 8, {only_there}" == cause
+
+
+@pytest.mark.skipif("native" not in minigrad.kernels.available(), reason="the C kernels are not built")
+def test_wrong_where_threads_share_a_call(monkeypatch):
+    """A slice of a shared call that is left out is seen, even with one thread to check on."""
+    from minigrad.kernels import native
+
+    right = native.sgd
+
+    def forgetful(parameters, gradients, *arrays, **options):
+        lost = [p.reshape(-1)[-9:] for p in parameters.arrays if p.size >= minigrad.kernels.parallel.SMALLEST_SPLIT]
+        kept = [last.copy() for last in lost]
+        right(parameters, gradients, *arrays, **options)
+        for last, old in zip(lost, kept):
+            last[...] = old
+
+    monkeypatch.setattr(native, "sgd", forgetful)
+    cause = check_optimizer(optim.SGD, steps=5, raise_exception=False).cause
+    assert f"never updated, in parameters of shape ({LARGEST},) only, in the native kernels only" == cause
 
 
 # ---- the report ----

@@ -214,6 +214,41 @@ def test_numpy_function():
     ).cause
 
 
+def test_integers_are_checked():
+    """Numbers, and arrays where there are no others, count as floats, unless the function takes none there."""
+    product = lambda x, y: x * y
+    for inputs in ((-2, 5), (-2, 5.0), (-2.0, 5), (np.int64(-2), np.float64(5)), (np.array([1, 2]), np.array([3, 4]))):
+        gradient = lambda x, y, *u: (y, x)
+        gradient = gradient if np.ndim(inputs[0]) == 0 else lambda x, y, u: (u * y, u * x)
+        assert ["input 0", "input 1"] == [part.name for part in gradcheck(product, inputs, grad=gradient).checked]
+    assert "input 0" in gradcheck(product, (-2, 5), grad=lambda x, y: (y + 1, x), raise_exception=False).cause
+    assert "input 0" in gradcheck(product, (-2, 5.0), grad=lambda x, y: (y + 1, x), raise_exception=False).cause
+    # but an axis, a size, an index or a flag
+    x = np.array([[0.5, -1.0, 2.0], [1.0, 3.0, 4.0]])
+    for function in (lambda x, n: x.sum(n), lambda x, n: x[n], lambda x, n: x * np.ones(n)):
+        report = gradcheck(lambda x, n, f=function: f(x, n).sum(), (x, 1), raise_exception=False, grad=np.ones((2, 3)))
+        assert ["input 0"] == [part.name for part in report.checked]
+    assert gradcheck(lambda x, wide: x.sum() if wide else 0, (x, True), grad=lambda x, wide: (np.ones((2, 3)), None))
+    with pytest.raises(ValueError, match=r"no input holds floats.* got bool. Use x.astype\(float\)"):
+        gradcheck(np.sum, np.ones(2, bool), grad=np.ones(2))
+
+
+@pytest.mark.parametrize("refusal", [AssertionError, ValueError, IndexError, ZeroDivisionError])
+def test_a_function_that_refuses_arguments(refusal):
+    """Steps that lead out of its domain are no steps, whatever it says to them."""
+
+    def log(x):
+        if not (x > 0).all():
+            raise refusal
+        return np.log(x).sum()
+
+    x = np.array([0.01, 1.0])
+    assert gradcheck(log, x, grad=lambda x: 1 / x)
+    assert "constant factor" == cause_of(log, x, grad=lambda x: 2 / x)
+    with pytest.raises(refusal):
+        gradcheck(log, -x, grad=lambda x: 1 / x)
+
+
 def test_numpy_gradient_of_wrong_shape():
     """The shape of a hand-written gradient counts, and mostly says what was forgotten."""
     x, w, b = np.ones((5, 3)), np.ones((3, 2)), np.ones(2)
@@ -299,6 +334,12 @@ def test_plot(tmp_path):
         wrong = gradcheck(square(lambda grad, _out, x: grad * x), x, raise_exception=False)
         figure = wrong.plot(tmp_path / "wrong.png")
         assert [2, 2] == [len(ax.get_title() and "ok") for ax in figure.axes[:2]]
+        worst = list(wrong.checked[0].worst)
+        assert f"Remainder at input 0{worst}" == figure.axes[0].get_title()
+    figure = gradcheck(minigrad.exp, minigrad.randn(3, requires_grad=True)).plot()
+    assert "Remainder along a random direction, input 0" == figure.axes[0].get_title()
+    fast = gradcheck(square(lambda grad, _out, x: grad * x), x, raise_exception=False, fast_mode=True)
+    assert fast.plot().axes[0].get_title() == ("Remainder at input 0" + str(list(fast.checked[0].worst)))
     assert (tmp_path / "wrong.png").stat().st_size > 10_000
 
 
@@ -310,6 +351,8 @@ def wrong():
     return lambda x: np.sum(x * x), np.arange(3.0), lambda x: x
 def nothing():
     return 3
+def empty():
+    return minigrad.tanh, minigrad.randn(0, requires_grad=True)
 def short():
     return minigrad.tanh,
 def pair():
@@ -339,8 +382,8 @@ def early():
         (["cases:nothing"], 2, "gave int, expected a tuple"),
         (["cases:short"], 2, "gave tuple of 1, expected a tuple"),
         (["cases:pair"], 0, "tanh: the gradient is right"),
-        (["cases:raises"], 2, "error: cases:raises: ZeroDivisionError: division by zero, in cases.py, line 14"),
-        (["cases:inner"], 2, "error: cases:inner: KeyError: 'key', in cases.py, line 18"),
+        (["cases:raises"], 2, "error: cases:raises: ZeroDivisionError: division by zero, in cases.py, line 16"),
+        (["cases:inner"], 2, "error: cases:inner: KeyError: 'key', in cases.py, line 20"),
         (["cases:checked"], 2, "cases:checked takes arguments. Name a function that takes none and returns (checked,"),
         (["cases:unasked"], 2, "grad does not take 2 arguments"),
         (["cases:missing"], 2, "error: cases:missing: AttributeError: module 'cases' has no attribute 'missing'"),
@@ -375,5 +418,24 @@ def test_command_with_a_picture(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert 1 == command.main(["cases:early", "--plot", "a.png"])
     assert "no picture: " in capsys.readouterr().err
+    assert 2 == command.main(["cases:empty", "--plot", "a.png"])
+    assert "nothing to draw of the check of tanh: its inputs have no elements" in capsys.readouterr().err
     assert 2 == command.main(["cases:right", "--plot", "absent/a.png"])
     assert "no picture: " in capsys.readouterr().err
+
+
+def test_what_the_backward_pass_raised_comes_along():
+    """With its traceback, which leads to the line."""
+
+    class Slip(minigrad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * len(3)
+
+    with pytest.raises(autograd.GradcheckError) as caught:
+        gradcheck(Slip.apply, minigrad.ones(2, requires_grad=True))
+    assert isinstance(caught.value.__cause__, TypeError)

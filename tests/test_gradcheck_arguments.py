@@ -57,6 +57,16 @@ BAD = [
      r"as the outputs, float64 \(2,\), got float64 \(2,\), float64 \(2,\)"),
     (gradgradcheck, dict(fn=minigrad.exp, inputs=X, grad=A), ValueError, "grad= is for functions of NumPy arrays"),
     (gradgradcheck, dict(fn=minigrad.exp, inputs=X, eps=0), ValueError, "eps must be a step > 0"),
+    (gradgradcheck, dict(fn=minigrad.exp, inputs=X, grad=A), ValueError, "gradgradcheck: grad= .*gradcheck.g, x"),
+    (gradgradcheck, dict(fn=minigrad.exp, inputs=X, eps=0), ValueError, "gradgradcheck: eps"),
+    (gradgradcheck, dict(fn=minigrad.exp, inputs=X, foo=1), TypeError, "gradgradcheck: foo is no parameter"),
+    (gradgradcheck, dict(fn=minigrad.exp, inputs=X, steps=5), TypeError, "gradgradcheck: steps is no parameter"),
+    (gradgradcheck, dict(fn=minigrad.exp, inputs=minigrad.ones(1)), ValueError,
+     r"gradgradcheck\(exp\): no input requires grad"),
+    (gradgradcheck, dict(fn=lambda x: x.detach(), inputs=X), ValueError,
+     r"gradgradcheck\(<lambda>\): no output depends"),
+    (gradcheck, dict(func=3, inputs=X), TypeError, "gradcheck: fn must be a function or a module, got 3"),
+    (gradcheck, dict(fn=minigrad.exp, func=minigrad.exp, inputs=X), TypeError, "func is another name of fn, got both"),
     (gradcheck, dict(SINE, grad="cos"), TypeError, "grad must be an array or a function .* got 'cos'"),
     (gradcheck, dict(fn=minigrad.exp, inputs=X, grad=lambda x: x), ValueError, r"got a tensor.*\.detach\(\)\.numpy"),
     (gradcheck, dict(SINE, grad=lambda x: np.cos(x)), ValueError, "grad does not take 2 arguments, the upstream"),
@@ -121,6 +131,37 @@ def test_a_call_with_all_of_pytorchs_parameters(masked):
     assert gradgradcheck(minigrad.exp, X, gen_non_contig_grad_outputs=True, check_rev_over_rev=True, nondet_tol=0.0)
     with pytest.raises(TypeError, match="positional"):
         gradcheck(minigrad.exp, X, 1e-6)
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+def test_pytorchs_name_of_the_function(check):
+    assert check(func=minigrad.exp, inputs=X)
+    with pytest.raises(TypeError, match="multiple values"):
+        check(minigrad.exp, X, func=minigrad.exp)
+    with pytest.raises(minigrad.GradcheckError) as caught:
+        check(func=square(lambda grad, _out, x: grad * (x.detach() if isinstance(x, minigrad.Tensor) else x)), inputs=X)
+    shown = [entry.name for entry in caught.traceback if not entry.frame.f_locals.get("__tracebackhide__")]
+    assert ["test_pytorchs_name_of_the_function"] == shown
+
+
+def test_a_backward_pass_in_numpy_alone():
+    """It has a first derivative, and the error of the second says what it lacks."""
+
+    class Cube(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return minigrad.from_numpy(grad.numpy() * 3 * x.numpy() ** 2)
+
+    said = r"^gradgradcheck\(Cube.apply\): the backward pass, .* raised .*numpy\(\).* written in operations on tensors"
+    assert gradcheck(Cube.apply, X)
+    with pytest.raises(RuntimeError, match=said):
+        gradgradcheck(Cube.apply, X)
 
 
 @pytest.mark.parametrize("name", ["gradcheck", "gradgradcheck"])

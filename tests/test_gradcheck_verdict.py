@@ -418,7 +418,7 @@ def test_large_module(dtype):
 
     broken.named_parameters = model.named_parameters
     report = gradcheck(broken, x, seconds=0.5, raise_exception=False)
-    assert report.cause == "one element: 0.weight[123, 45]; the others that were compared are right"
+    assert report.cause.startswith("one element: 0.weight[123, 45]; the others that were compared are right")
 
 
 def test_directions_see_what_no_element_shows():

@@ -1,12 +1,13 @@
 """Gradients compared with numeric derivatives: a verdict without tuning, and the likely cause of a wrong one."""
 
+import inspect
 import warnings
 
 import numpy as np
 
 from ..graph import enable_grad
 from ..tensor import gradients, wrap
-from .arguments import validate
+from .arguments import also_called, validate
 from .optimizers import check_optimizer
 from .report import GradcheckError, GradcheckReport
 from .subject import ArrayFunction, TensorFunction, name_of
@@ -15,6 +16,7 @@ from .verdict import check, random_upstream
 __all__ = ["GradcheckError", "GradcheckReport", "check_optimizer", "gradcheck", "gradgradcheck"]
 
 
+@also_called(func="fn")
 def gradcheck(
     fn, inputs, *, grad=None, eps=None, atol=None, rtol=None, raise_exception=True, nondet_tol=0.0,
     check_undefined_grad=True, check_grad_dtypes=False, check_batched_grad=False, check_batched_forward_grad=False,
@@ -33,9 +35,11 @@ def gradcheck(
 
     Args:
         fn: a function of tensors that returns a tensor or several; or a module, whose parameters are checked,
-            too; or, with `grad`, a function of NumPy arrays that returns a number or arrays.
+            too; or, with `grad`, a function of NumPy arrays that returns a number or arrays. PyTorch's name for it,
+            `func`, is taken, too.
         inputs: a tensor, or a sequence of tensors and other arguments; those that require grad are checked.
-            With `grad`: an array or a number, or a tuple of them.
+            With `grad`: an array or a number, or a tuple of them. Integers count as floats, but for arrays beside
+            arrays of floats, and where fn refuses a float.
         grad: the gradient of a NumPy function, for several inputs a tuple with one for each: an array, which is the
             gradient of fn's result or of the sum of its elements; or a function. It takes the inputs and, last, the
             upstream gradient (one for each output), and returns the gradient of sum(upstream * fn(x)). Where fn
@@ -80,7 +84,7 @@ def gradcheck(
                 warnings.warn(
                     f"gradcheck({subject.name}): {name} is {holder.array.dtype}; differences of one fixed step need "
                     "float64 and will likely differ. Leave eps, atol and rtol out, or use .double()",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
     report = check(
         subject, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol, fast_mode=fast_mode, seconds=seconds
@@ -90,7 +94,7 @@ def gradcheck(
             if part.dtype != holder.array.dtype:
                 report.cause = f"dtype: the gradient for {name} is {part.dtype}, expected {holder.array.dtype}"
     if raise_exception and not report:
-        raise GradcheckError(report)
+        raise GradcheckError(report) from report.error
     return report
 
 
@@ -99,6 +103,7 @@ def listed(values):
     return tuple(values) if isinstance(values, (tuple, list)) else (values,)
 
 
+@also_called(func="fn")
 def gradgradcheck(
     fn, inputs, grad_outputs=None, *, gen_non_contig_grad_outputs=False, check_fwd_over_rev=False,
     check_rev_over_rev=True, **options,
@@ -114,6 +119,7 @@ def gradgradcheck(
 
     Raises:
         GradcheckError, TypeError, ValueError: as `gradcheck`, and for `grad_outputs` unlike the outputs.
+        RuntimeError: if the backward pass cannot be differentiated, as one that uses NumPy alone.
 
     Example:
         >>> import minigrad
@@ -123,8 +129,16 @@ def gradgradcheck(
     """
     validate("gradgradcheck", {name: value for name, value in locals().items() if name != "options"})
     __tracebackhide__ = True
+    if unknown := options.keys() - inspect.signature(gradcheck).parameters.keys():
+        raise TypeError(f"gradgradcheck: {min(unknown)} is no parameter, nor one of gradcheck's")
+    if options.get("grad") is not None:
+        raise ValueError(
+            "gradgradcheck: grad= is for functions of NumPy arrays, of which there are no second derivatives. Give the "
+            "gradient as the function, gradcheck(g, x, grad=its gradient)"
+        )
+    validate("gradgradcheck", options)
     inputs = listed(inputs)
-    subject = TensorFunction(fn, inputs)
+    subject = TensorFunction(fn, inputs, "gradgradcheck")
     wanted = [tensor for _, tensor in subject.variables]
     outputs = subject.outputs()
     if grad_outputs is None:
@@ -135,13 +149,19 @@ def gradgradcheck(
     upstream = listed(grad_outputs)
     expected, got = (", ".join(f"{y.dtype} {y.shape}" for y in values) for values in (outputs, upstream))
     if got != expected:
-        raise ValueError(f"gradgradcheck({subject.name}): grad_outputs must be as the outputs, {expected}, got {got}")
+        raise ValueError(f"{subject.call}: grad_outputs must be as the outputs, {expected}, got {got}")
 
     @enable_grad()
     def gradient(*values):
         given, v = values[: len(inputs)], values[len(inputs) :]
-        inner = TensorFunction(fn, given)
-        found = gradients(inner.results(), wanted, v, create_graph=True)
+        inner = TensorFunction(fn, given, "gradgradcheck")
+        try:
+            found = gradients(inner.results(), wanted, v, create_graph=True)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise RuntimeError(
+                f"{subject.call}: the backward pass, which is itself differentiated here, raised "
+                f"{type(error).__name__}: {error}. Its rule must be written in operations on tensors"
+            ) from error
         return tuple(g for g in found if g is not None and g.requires_grad)
 
     gradient.__name__ = f"gradient of {name_of(fn)}"

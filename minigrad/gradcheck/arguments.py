@@ -1,5 +1,6 @@
 """What gradcheck, gradgradcheck and check_optimizer can be called with; anything else is refused here, in one place."""
 
+import functools
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -114,3 +115,22 @@ def shown(value):
     """A value as it is written, if that is short, else its type."""
     text = repr(value)
     return text if len(text) <= 40 and "\n" not in text else type(value).__name__
+
+
+def also_called(**others):
+    """A decorator: the function takes some parameters by another name, too, as `func` for `fn`."""
+
+    def decorate(function):
+        @functools.wraps(function)
+        def called(*arguments, **named):
+            __tracebackhide__ = True
+            for other, name in others.items():
+                if other in named and name in named:
+                    raise TypeError(f"{function.__name__}: {other} is another name of {name}, got both")
+                if other in named:
+                    named[name] = named.pop(other)
+            return function(*arguments, **named)
+
+        return called
+
+    return decorate

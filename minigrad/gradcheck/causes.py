@@ -7,41 +7,66 @@ bounds. Several may fit; `CAUSES` ranks them, and the first that fits all wrong 
 
 import itertools
 import re
+import traceback
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from .differences import Line
 
 ELEMENTS, CELLS, SECONDS = 256, 4_000_000, 0.5  # of the Jacobian that the tests look at, and for each
+ROUNDINGS = 64  # by which a rule may be off where its rounding was not measured, beside its largest element
 
 
 class Case:
-    """One input with a wrong gradient: `a` analytic and `n` numeric, 1-d, over the elements that were measured."""
+    """One input with a wrong gradient: `a` analytic and `n` numeric, 1-d, over all elements.
+
+    `measured` are the flat indices of those that were compared, `sample` of so many of them, wrong ones first, as
+    new differences can be taken for. `seen` is over how many the last explanation was looked at.
+    """
 
     def __init__(self, check, k, found):
         self.check, self.k, self.found, self.name = check, k, found, found.name
         self.shape, self.holder = found.analytic.shape, check.subject.variables[k][1]
-        measured = np.flatnonzero(found.measured.ravel())
+        self.measured, self.seen = np.flatnonzero(found.measured), 0
         limit = int(max(8, min(ELEMENTS, CELLS / max(1, check.origin.vector.size), SECONDS / (4 * check.cost + 1e-9))))
-        wrong = [i for i in measured if found.wrong.flat[i]]
-        right = [i for i in measured if not found.wrong.flat[i]]
-        self.flat = np.sort((wrong + right)[:limit]).astype(int)
+        wrong_first = np.argsort(~found.wrong.ravel()[self.measured], kind="stable")
+        self.sample = np.sort(self.measured[wrong_first[:limit]])
         self.a, self.n, self.bound, self.wrong, self.elsewhere = (
-            x.ravel()[self.flat] for x in (found.analytic, found.numeric, found.bound, found.wrong, found.elsewhere)
+            x.ravel() for x in (found.analytic, found.numeric, found.bound, found.wrong, found.elsewhere)
         )
+        # Where so many are wrong that some had no sweep of steps, their bounds leave out the rounding of the rule.
+        rough = [i for i in np.flatnonzero(self.wrong) if np.unravel_index(i, self.shape) not in found.remainders]
+        self.bound = self.bound.copy()
+        self.bound[rough] += ROUNDINGS * check.eps * np.abs(self.a[np.isfinite(self.a)]).max(initial=0)
 
     def explains(self, candidate, everywhere=False):
         """Whether the analytic gradient is `candidate`, element by element, and not only by both being 0.
 
-        One that holds `everywhere` follows from the numeric gradient itself, which at some elements is that at
-        another point; others are new differences, with errors of their own.
+        One that holds `everywhere` follows from the numeric gradient itself. It is given for all that was measured,
+        also at another point; others are new differences for the sample, with errors of their own.
         """
-        gap = np.fmax(np.abs(self.a - self.n), np.abs(candidate - self.n))
-        allowed = (1 if everywhere else 4) * self.bound + 1e-3 * gap
-        counts = everywhere | ~self.elsewhere
-        fits = np.abs(self.a - candidate) <= allowed
-        return bool(fits[counts].all() and (counts & self.wrong & (np.abs(candidate) > 2 * allowed)).any())
+        at = self.measured if everywhere else self.sample
+        a, n, bound = self.a[at], self.n[at], self.bound[at]
+        gap = np.fmax(np.abs(a - n), np.abs(candidate - n))
+        allowed = bound + 1e-3 * np.fmin(gap, np.abs(candidate)) if everywhere else 4 * bound + 1e-3 * gap
+        counts = everywhere | ~self.elsewhere[at]
+        fits = np.abs(a - candidate) <= allowed
+        self.seen = len(at)
+        return bool(fits[counts].all() and (counts & self.wrong[at] & (np.abs(candidate) > 2 * allowed)).any())
+
+    def is_that_of(self, k, place):
+        """Whether element i of the gradient is what element place[i] of that for variable k should be."""
+        other = self.check.report.checked[k]
+        known = np.where(other.elsewhere, np.nan, other.numeric).ravel()
+        if not np.isnan(known[place[self.measured]]).any():
+            return self.explains(known[place[self.measured]], everywhere=True)
+        candidate = known[place[self.sample]]
+        new = np.isnan(candidate)
+        if new.any():
+            candidate[new] = self.rows(place[self.sample][new], k) @ self.check.origin.weights
+        return self.explains(candidate)
 
     @property
     def telling(self):
@@ -52,16 +77,17 @@ class Case:
 
     @cached_property
     def jacobian(self):
-        """The derivative of every result by every element of `flat`."""
-        return self.rows(self.flat, self.holder)
+        """The derivative of every result by every element of the sample."""
+        return self.rows(self.sample, self.k)
 
-    def rows(self, flat, holder):
-        rows = []
-        steps, scale = self.found.steps, np.nanmedian(self.found.steps)
+    def rows(self, flat, k):
+        """The derivatives of every result by these elements of variable k, NaN where the function refuses a step."""
+        subject, rows = self.check.subject, []
+        holder, steps = subject.variables[k][1], self.check.report.checked[k].steps
         for i in flat:
             at = np.unravel_index(i, holder.array.shape)
-            step = steps[at] if holder is self.holder and steps[at] > 0 else scale
-            line = Line(self.check.subject, holder, at)
+            step = steps[at] if steps[at] > 0 else np.nanmedian(self.found.steps)
+            line = Line(subject, holder, at)
             (t1, p1), (b1, m1), (t2, p2), (b2, m2) = (line.at(t) for t in (step, -step, step / 2, -step / 2))
             if any(y is None for y in (p1, m1, p2, m2)) or not t2 * b2 < 0:
                 rows.append(np.full(self.check.origin.vector.shape, np.nan))
@@ -79,7 +105,7 @@ class Case:
         with subject.moved(change):
             if subject.vector() is None:
                 return None
-            rows = self.rows(self.flat, self.holder)
+            rows = self.rows(self.sample, self.k)
         return None if np.isnan(rows).any() else rows @ weights
 
     def dimensions(self):
@@ -96,7 +122,7 @@ class Case:
 
 
 def not_finite(case):
-    bad = ~np.isfinite(case.found.analytic)
+    bad = np.isfinite(case.found.values) & ~np.isfinite(case.found.analytic)
     if bad.any():
         at = tuple(map(int, np.argwhere(bad)[0]))
         count = f", {bad.sum()} elements in all" if bad.sum() > 1 else ""
@@ -104,7 +130,7 @@ def not_finite(case):
 
 
 def zero(case):
-    if case.a.any():
+    if np.nan_to_num(case.a).any():
         return None
     cut = "; nothing leads back to it: its values are detached, or used as NumPy's" if (
         case.name in case.check.subject.unconnected) else ""  # fmt: skip
@@ -117,7 +143,7 @@ def upstream_ignored(case):
         return None
     other = [(v * check.rng.uniform(1.5, 2.5, v.shape)).astype(v.dtype) for v in check.upstream]
     with check.subject.moved(check.original):
-        if np.array_equal(check.subject.gradients(other)[case.k], check.analytic[case.k]):
+        if np.array_equal(check.subject.gradients(other)[case.k], check.analytic[case.k], equal_nan=True):
             return f"the gradient for {case.name} is the same for every upstream gradient"
     if sum(v.size for v in other) > 1 and case.explains(case.numeric([np.ones_like(v) for v in other])):
         return f"the gradient for {case.name} is that for an upstream gradient of ones"
@@ -131,7 +157,7 @@ def only_first_upstream(case):
 
 
 def wrong_sign(case):
-    if case.explains(-case.n, everywhere=True):
+    if case.explains(-case.n[case.measured], everywhere=True):
         return f"the gradient for {case.name} is minus what it should be"
 
 
@@ -139,7 +165,7 @@ def swapped_arguments(case):
     for k, (name, holder) in enumerate(case.check.subject.variables):
         if k == case.k or holder.array.shape != case.shape:
             continue
-        if case.explains(case.check.report.checked[k].numeric.ravel()[case.flat]):
+        if case.is_that_of(k, np.arange(case.a.size)):
             return f"the gradient for {case.name} is that for {name}"
         exchanged = {id(case.holder): holder.array.copy(), id(holder): case.holder.array.copy()}
         numeric = case.moved(lambda h, exchanged=exchanged: exchanged.get(id(h), h.array))
@@ -148,42 +174,47 @@ def swapped_arguments(case):
 
 
 def transposed(case):
-    if case.flat.size == np.prod(case.shape) and len(case.shape) > 1:
-        n = case.n.reshape(case.shape)
-        for i, j in itertools.combinations(range(n.ndim), 2):
-            if case.explains(np.swapaxes(n, i, j).ravel()):
-                return f"axes {i} and {j} of the gradient for {case.name} are exchanged"
+    places = np.arange(case.a.size).reshape(case.shape)
+    for i, j in itertools.combinations(range(len(case.shape)), 2):
+        if case.is_that_of(case.k, np.swapaxes(places, i, j).ravel()):
+            return f"axes {i} and {j} of the gradient for {case.name} are exchanged"
     for name, holder in zip(case.check.subject.names, case.check.subject.holders):
-        if holder.array.ndim == 2 and holder.array.shape[0] == holder.array.shape[1] > 1:
-            turned = {id(holder): np.array(holder.array.T)}
-            numeric = case.moved(lambda h, turned=turned: turned.get(id(h), h.array))
+        if is_square(holder.array):
+            other = {id(holder): np.array(np.swapaxes(holder.array, -1, -2))}
+            numeric = case.moved(lambda h, other=other: other.get(id(h), h.array))
             if numeric is not None and case.explains(numeric):
                 return f"the gradient for {case.name} is right for a transposed {name}"
-    turned = [np.ascontiguousarray(v.T) if v.ndim == 2 else v for v in case.check.upstream]
-    if case.check.subject.takes_upstream and [v.shape for v in turned] == [v.shape for v in case.check.upstream]:
-        if any(v.ndim == 2 and v.size > 1 for v in turned) and case.explains(case.numeric(turned)):
+    if case.check.subject.takes_upstream and any(map(is_square, case.check.upstream)):
+        turned = [np.swapaxes(v, -1, -2) if is_square(v) else v for v in case.check.upstream]
+        if case.explains(case.numeric(turned)):
             return f"the gradient for {case.name} is right for a transposed upstream gradient"
+
+
+def is_square(array):
+    """Whether an array is a matrix, or several, that keeps its shape when transposed."""
+    return array.ndim > 1 and array.shape[-1] == array.shape[-2] > 1
 
 
 def forgotten_sum(case):
     upstream = case.check.upstream
     for i, v in enumerate(upstream):
-        for axis, place in itertools.product(range(v.ndim), (0, -1)):
-            if v.shape[axis] < 2:
-                continue
+        long = [axis for axis, size in enumerate(v.shape) if size > 1]
+        some = itertools.chain.from_iterable(itertools.combinations(long, count + 1) for count in range(len(long)))
+        for axes, place in itertools.product(some, (0, -1)):
             one = np.zeros_like(v)
-            part = (slice(None),) * axis + (place,)
+            part = tuple(place if axis in axes else slice(None) for axis in range(v.ndim))
             one[part] = v[part]
             if case.explains(case.numeric([*upstream[:i], one, *upstream[i + 1 :]])):
-                which = "last" if place else "first"
-                return f"of axis {axis} of output {i}, the gradient for {case.name} has only the {which} term"
+                of = f"{'axes' if len(axes) > 1 else 'axis'} {', '.join(map(str, axes))} of output {i}"
+                return f"of {of}, the gradient for {case.name} has only the {'last' if place else 'first'} term"
 
 
 def constant_factor(case):
-    heavy = np.where(case.bound > 0, np.abs(case.n) / case.bound, 0)
+    a, n, bound = (x[case.measured] for x in (case.a, case.n, case.bound))
+    heavy = np.where(bound > 0, np.abs(n) / bound, 0)
     at = int(np.argmax(heavy))
-    factor = float(case.a[at] / case.n[at]) if heavy[at] > 1 else 0.0
-    if not factor or not np.isfinite(factor) or not case.explains(factor * case.n, everywhere=True):
+    factor = float(a[at] / n[at]) if heavy[at] > 1 else 0.0
+    if not factor or not np.isfinite(factor) or not case.explains(factor * n, everywhere=True):
         return None
     sure = (heavy > 100).sum() > 1  # a number that is fitted to one element explains nothing
     name = name_of_factor(factor, case.dimensions())
@@ -219,7 +250,8 @@ def one_region(case):
             ":" if stop - start == size else str(start) if stop - start == 1 else f"{start}:{stop}"
             for (start, stop), size in zip(((part.start, part.stop) for part in box), wrong.shape)
         ]
-        return f"{case.name}[{', '.join(inside)}]; outside of it the gradient is right"
+        some = ", as far as it was compared," if len(case.measured) < case.a.size else ""
+        return f"{case.name}[{', '.join(inside)}]; outside of it{some} the gradient is right"
     bad, good = case.found.values[wrong], case.found.values[telling]
     if bad.max() < good.min():
         return f"where {case.name} is below {number_between(bad.max(), good.min())}"
@@ -262,18 +294,25 @@ CAUSES = (
 
 
 def find(check, checked):
-    """The likely cause: the first that fits every wrong input, else the first that fits the worst one."""
+    """The likely cause: the first that fits every wrong input, else the first that fits any of them."""
     cases = [Case(check, k, found) for k, found in enumerate(checked) if found.is_wrong and found.measured.any()]
     for case in cases:
         if any_not_finite := not_finite(case):
             return f"not finite: {any_not_finite}"
     fallback = None
     for key, test in CAUSES:
-        details = [test(case) for case in cases]
+        details = [detail(test, case) for case in cases]
         if cases and all(details):
             return f"{key}: {'; '.join(details)}"
         fallback = fallback or next((f"{key}: {detail}" for detail in details if detail), None)
     return fallback or "unknown: no simple cause found"
+
+
+def detail(test, case):
+    """What a test says, and at how many elements, where they are not all; None if it does not fit."""
+    case.seen = len(case.measured)
+    said = test(case)
+    return f"{said}, seen at {case.seen:,} of {case.a.size:,} elements" if said and case.seen < case.a.size else said
 
 
 def of_shape(check, k, gradient):
@@ -300,7 +339,7 @@ def right(gradient, found):
 
 def of_error(error):
     """The cause behind an exception in the backward pass: mostly a gradient of the wrong shape."""
-    text = f"the backward pass raised {type(error).__name__}: {error}"
+    text = f"the backward pass raised {type(error).__name__}: {error}{place_of(error)}"
     if "read-only" in str(error):
         return f"input written: the upstream gradient, or a saved value, is not the rule's own; {text}"
     shapes = [tuple(map(int, re.findall(r"\d+", text))) for text in re.findall(r"shape \(([\d, ]*)\)", str(error))]
@@ -312,3 +351,11 @@ def of_error(error):
     axes = iter(came)
     could_be_summed = np.prod(came) > np.prod(expected) and all(size in axes for size in expected if size > 1)
     return f"forgotten sum: {text}" if could_be_summed else f"shape: {text}"
+
+
+def place_of(error):
+    """Where an exception was raised, in words: the last line that is neither minigrad's nor NumPy's, if any is."""
+    inner = {Path(__file__).parents[1], Path(np.__file__).parent}
+    lines = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    places = [f", in {path.name}, line {line}" for path, line in lines if not inner & set(path.parents)]
+    return places[-1] if places else ""

@@ -23,6 +23,7 @@ class Line:
     def at(self, t):
         """(the t that was reached, all results as a vector or None)."""
         array = self.holder.array
+        self.subject.evaluations += 1
         kept = array[self.where].copy()
         array[self.where] = kept + t * self.ahead
         try:
@@ -45,6 +46,7 @@ class Slope:
     side_error: float = np.inf
     still: tuple = (0.0, 0.0)  # steps to the two sides over which f does not change at all
     results: float = 0.0  # the sizes of the results that move, weighted by the upstream gradients
+    typical: float = np.inf  # the part of rounding in the error, if roundings are independent
 
 
 class Origin:
@@ -70,10 +72,12 @@ def quick(line, origin, h, loss):
     value = float(rise @ weights) / (t - b)
     # A second difference shrinks faster than h where f is smooth, and no faster where slopes differ by side.
     bend = float(np.abs(above + below - 2 * here) @ size) / h
-    results = float(np.maximum(np.maximum(np.abs(above), np.abs(below)), origin.tiny) @ size)
+    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), origin.tiny) * size
+    results = float(largest.sum())
     noise = origin.eps * results / h
     is_kink = bend > 100 * noise + 0.01 * float(np.abs(rise) @ size) / h
     found = Slope(value, noise + loss * abs(value), h, is_kink=is_kink, results=results)
+    found.typical = origin.eps * float(np.sqrt((largest**2).sum())) / h
     return found if np.isfinite(value) else None
 
 
@@ -84,14 +88,16 @@ class Sweep:
         span = (np.log(top) - np.log(bottom)) / np.log(RATIO)
         count = max(4, 1 + int(np.ceil(span))) if np.isfinite(span) else 4  # at the ends of the range of numbers
         f, sides = origin.vector, []
-        moves = np.zeros(f.shape, bool)  # the other results have no say
+        moves, defined = np.zeros(f.shape, bool), np.zeros(f.shape, bool)
         for sign in (1, -1):
             values = [line.at(sign * t) for t in top * RATIO ** -np.arange(count, dtype=float)]
             values = [(t, y) if y is not None and t * sign > 0 else (np.nan, None) for t, y in values]
             for _, y in values:
                 if y is not None:
                     moves |= (y != f) & np.isfinite(y)
+                    defined |= np.isfinite(y)
             sides.append(values)
+        moves |= ~defined  # the other results have no say
         blank = np.full(np.count_nonzero(moves), np.nan)
         (self.ahead, self.above), (self.behind, self.below) = (
             (np.array([t for t, _ in values]), np.array([blank if y is None else y[moves] for _, y in values]))
@@ -119,8 +125,22 @@ class Sweep:
         slope = Slope(float(value[0]), error, self.steps[best])
         slope.results = self.results[best]
         fine = (self.noise / self.steps <= 0.01 * abs(slope.value)) | (slope.value == 0)
-        slope.still = [self.steps[fine & (y == self.value).all(1)].max(initial=0) for y in (self.above, self.below)]
+        slope.still = [self.still(y, fine) for y in (self.above, self.below)]
         return slope
+
+    def still(self, values, fine):
+        """The largest step up to which no step that would show a change changes anything.
+
+        A larger one says nothing: x^2 is the same at 1 and at -1.
+        """
+        unchanged = (values == self.value).all(1) | ~fine
+        near = np.logical_and.accumulate(unchanged[::-1])[::-1]
+        return self.steps[near & fine].max(initial=0)
+
+    def fits_large_steps(self, analytic):
+        """Whether this is the slope as some neighbouring steps show it, though none of the smallest does."""
+        fits = np.abs(self.central - analytic) <= 0.01 * abs(analytic)
+        return bool((fits[2:] & fits[1:-1] & fits[:-2]).any() and not fits[-3:].any())
 
     def within(self, size):
         """(slope, its error) as steps up to this size alone show it."""
@@ -175,17 +195,18 @@ class Sweep:
         """|f(x + t u) - f(x) - t g.u| against t: it falls with t^2 if g is the gradient, with t if it is not."""
         return self.steps, np.abs((self.above - self.value) @ self.weights - self.steps * analytic)
 
-    def order(self, analytic, rounding):
+    def order(self, analytic, rounding, shift=0.0):
         """The power of t with which the remainder falls at the small end of what rounding leaves visible.
 
-        NaN if too few steps show it, or if it is gone where one in proportion to t would show: then f is linear there.
+        NaN if too few steps show it, or if it is gone where one in proportion to t^2 would show: f is linear there.
+        `rounding` is that of the slope `analytic`, `shift` what the rounding of x + t u may change.
         """
         steps, remainder = self.remainder(analytic)
-        floor = 100 * np.maximum(self.noise, self.rounding()) + rounding * steps
+        floor = 100 * np.maximum(self.noise, self.rounding()) + rounding * steps + shift
         visible = remainder > floor
         last = np.flatnonzero(visible)[-1:]
         gone = last[last + 1 < len(steps)] + 1
-        if (remainder[gone - 1] / RATIO > 2 * floor[gone]).any():
+        if (remainder[gone - 1] / RATIO**2 > 2 * floor[gone]).any():
             return np.nan
         pairs = visible[1:] & visible[:-1] & (steps[1:] < 0.1 * steps[0])
         with np.errstate(all="ignore"):

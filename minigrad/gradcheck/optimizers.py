@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .. import kernels
+from ..kernels.parallel import SMALLEST_SPLIT
 from ..tensor import wrap
 from .arguments import validate
 from .options import make, search
@@ -18,22 +19,24 @@ from .report import GradcheckError
 _SHAPES = (
     (), (1,), (0,), (0, 3), (2,), (3,), (4,), (7,), (8,), (9,), (15,), (16,), (17,), (33,), (1030,), (4, 1, 5), (3, 5),
 )  # fmt: skip
+_LARGE = (SMALLEST_SPLIT + 23,)  # whose update threads share
 _WIDTHS = (2, 4, 8, 16)  # of vectors
 
 
 class _Problem:
     """Starting values and gradients of very different scales; half way a scheduler halves lr."""
 
-    def __init__(self, dtype, steps):
+    def __init__(self, dtype, steps, large=False):
         rng = np.random.default_rng(steps)
         self.dtype = np.dtype(dtype)
+        self.shapes = (*_SHAPES[:-1], _LARGE, _SHAPES[-1]) if large else _SHAPES
 
         def spread(shape, low, high):
             return np.asarray(rng.standard_normal(shape) * 10 ** rng.uniform(low, high, shape), self.dtype)
 
-        self.start = [spread(shape, -1, 1) for shape in _SHAPES]
+        self.start = [spread(shape, -1, 1) for shape in self.shapes]
         self.start[-1] = np.asfortranarray(self.start[-1])  # kernels in C want contiguous memory
-        scales = [np.asarray(10 ** rng.uniform(-9, 4, shape), self.dtype) for shape in _SHAPES]
+        scales = [np.asarray(10 ** rng.uniform(-9, 4, shape), self.dtype) for shape in self.shapes]
         self.gradients = [[scale * spread(scale.shape, 0, 0) for scale in scales] for _ in range(steps)]
         self.gradients[2][8] = self.gradients[3][4] = None  # without a gradient a parameter is left alone
         self.gradients[2][5] = np.zeros_like(self.gradients[2][5])
@@ -48,7 +51,7 @@ class _Problem:
 
         A recurrence on a way of its own would, where weight decay feeds errors back, soon be elsewhere altogether.
         """
-        states, counts = [{} for _ in _SHAPES], [0] * len(_SHAPES)
+        states, counts = [{} for _ in self.shapes], [0] * len(self.shapes)
         o, limits = SimpleNamespace(**options), np.finfo(self.dtype)
         travelled = np.abs(path[0])
         yield path[0], limits.eps * travelled + limits.tiny
@@ -57,10 +60,10 @@ class _Problem:
             for i, g in enumerate(gradients):
                 if g is not None:
                     counts[i] += 1
-                    with np.errstate(all="ignore"):
-                        values[i] = step(values[i], g.astype(np.float64), states[i], o, counts[i])
+                    values[i] = _stepped(step, values[i], g.astype(np.float64), states[i], o, counts[i])
             there = _row(values)
-            travelled = travelled + np.abs(there - here)
+            # The path may be that of a wrong optimizer, which is where the recurrence alone had not come.
+            travelled = np.maximum(travelled, np.abs(here)) + np.abs(there - here)
             yield there, limits.eps * travelled + limits.tiny
 
     def follow(self, factory, options, backend, lead=None):
@@ -95,7 +98,20 @@ class _Problem:
     def split(self, row):
         """The parameters whose elements stand in a row."""
         parts = np.split(row, np.cumsum([p.size for p in self.start])[:-1])
-        return [part.reshape(shape) for part, shape in zip(parts, _SHAPES)]
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes)]
+
+
+def _stepped(step, p, g, state, o, t):
+    """What a recurrence makes of p, if it is a parameter of this shape; ValueError if not."""
+    with np.errstate(all="ignore"):
+        new = step(p, g, state, o, t)
+    if np.shape(new) == p.shape and np.asarray(new).dtype.kind in "fiu":
+        return new
+    got = f"shape {np.shape(new)}" if isinstance(new, (np.ndarray, float)) else type(new).__name__
+    raise ValueError(
+        f"check_optimizer: recurrence gave {got} after step {t} of a parameter of shape {p.shape}, expected the new "
+        "parameter, an array of that shape"
+    )
 
 
 def _row(arrays):
@@ -153,6 +169,18 @@ class Run:
         """Which elements go wrong, in words."""
         parts = np.split(self.wrong, np.cumsum([p.size for p in self.problem.start])[:-1])
         parts = {i: part for i, part in enumerate(parts) if part.size}
+        wrong = [i for i, part in parts.items() if part.any()]
+        elements = self._elements(parts)
+        if len(wrong) <= len(parts) // 2:
+            only = f"in parameters of shape {', '.join(str(self.problem.shapes[i]) for i in wrong)} only"
+            return f"{elements}, {only}" if elements else only
+        if not elements and wrong == [i for i in parts if self.problem.start[i].flags.c_contiguous]:
+            return "where memory is contiguous"
+        return elements or f"in {self.wrong.sum()} of {self.wrong.size} elements"
+
+    @staticmethod
+    def _elements(parts):
+        """Which elements go wrong in each parameter, in words; None if these are no particular ones."""
         for width in _WIDTHS:
             if not any(part[: part.size - part.size % width].any() for part in parts.values()):
                 return f"in the elements left over by vectors of {width}"
@@ -161,12 +189,7 @@ class Run:
         for where, name in ({(0,)}, "first"), (last, "last"):
             if at <= where:
                 return f"in the {name} element"
-        wrong = [i for i, part in parts.items() if part.any()]
-        if len(wrong) <= len(parts) // 2 and all(parts[i].all() for i in wrong):
-            return f"in parameters of shape {', '.join(str(_SHAPES[i]) for i in wrong)} only"
-        if wrong == [i for i in parts if self.problem.start[i].flags.c_contiguous]:
-            return "where memory is contiguous"
-        return f"in {self.wrong.sum()} of {self.wrong.size} elements"
+        return None
 
     def __str__(self):
         options = ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.options.items()
@@ -179,9 +202,9 @@ class Run:
         step, element = np.argwhere(self.misses)[0]
         ends = np.cumsum([p.size for p in self.problem.start])
         i = int(np.searchsorted(ends, element, side="right"))
-        index = np.unravel_index(element - (ends[i] - self.problem.start[i].size), _SHAPES[i])
+        index = np.unravel_index(element - (ends[i] - self.problem.start[i].size), self.problem.shapes[i])
         return (
-            f"{start}: first wrong after step {step}, shape {_SHAPES[i]}, index {tuple(map(int, index))}: "
+            f"{start}: first wrong after step {step}, shape {self.problem.shapes[i]}, index {tuple(map(int, index))}: "
             f"{self.path[step, element]:.9g}, expected {self.expected[step, element]:.9g}"
         )
 
@@ -235,7 +258,7 @@ class OptimizerReport:
         lines = [
             f"{self.name}: {verdict}",
             f"{len(self.runs) - len(self.wrong)} of {len(self.runs)} runs right, each {len(first.gradients)} steps of "
-            f"{len(first.start)} parameters",
+            f"{len(first.start)} parameters of up to {max(p.size for p in first.start):,} elements",
             f"options tried: {'; '.join(tried) or 'as factory has them'}",
             *(f"not tried: {', '.join(what)}: {why}" for why, what in self.untried.items()),
         ]
@@ -249,8 +272,10 @@ def check_optimizer(
     """Compare an optimizer, step by step, with the recurrence it claims.
 
     It updates parameters of many shapes (0-d, empty, around the widths of vectors, not contiguous) by gradients from
-    1e-9 to 1e4, one missing and one zero on the way; half way lr is halved. The kernels in C lead, those in NumPy take
-    each step from the same place, and so does the recurrence in float64. Right is, for both kernels,
+    1e-9 to 1e4, one missing and one zero on the way; half way lr is halved. With the first and the last options there
+    is one more, so large that threads share its update. What goes wrong only in larger ones, or after `steps`, is not
+    seen. The kernels in C lead, those in NumPy take each step from the same place, and so does the recurrence in
+    float64. Right is, for both kernels,
 
         |p - recurrence| <= (8 + t) u (|p at the start| + the way travelled in t steps)
 
@@ -291,9 +316,9 @@ def check_optimizer(
     __tracebackhide__ = True  # pytest then shows the line of the test
     rows, untried = (options, {}) if options is not None else search(factory, recurrence)
     _, step, claims = claimed_by(type(make(factory, rows[0])), recurrence)
-    runs, problems = [], [_Problem(dtype, steps) for dtype in dtypes]
-    for row, problem in itertools.product(rows, problems):
-        lead = None
+    runs, problems = [], {(dtype, large): _Problem(dtype, steps, large) for dtype in dtypes for large in (False, True)}
+    for (i, row), dtype in itertools.product(enumerate(rows), dtypes):
+        problem, lead = problems[dtype, i in (0, len(rows) - 1)], None
         for backend in reversed(kernels.available()):  # those in C lead
             optimizer, group, path, fault = problem.follow(factory, row, backend, lead)
             if lead is None:

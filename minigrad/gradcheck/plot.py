@@ -12,7 +12,8 @@ def draw(report, path=None):
 
     parts = [part for part in report.checked if part.analytic.size]
     if not parts:
-        raise ValueError(f"plot: the check of {report.name} ended before any difference was taken: {report.cause}")
+        why = "its inputs have no elements" if report else f"it ended before any difference was taken: {report.cause}"
+        raise ValueError(f"plot: there is nothing to draw of the check of {report.name}: {why}")
     part = max(parts, key=lambda part: (part.is_wrong, part.distance.max()))
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -30,7 +31,9 @@ def draw_remainder(axes, part):
     steps, remainder = (np.asarray(values, float) for values in part.curve)
     seen = np.isfinite(remainder) & (remainder > 0) & (steps > 0)
     axes.set(xscale="log", yscale="log", xlabel="step t", ylabel="|f(x + t u) - f(x) - t g·u|")
-    axes.set_title(f"Remainder along a random direction, {part.name}", fontsize=10)
+    at_worst = part.wrong.any() and part.worst in part.remainders
+    where = f"at {part.name}{list(part.worst)}" if at_worst else f"along a random direction, {part.name}"
+    axes.set_title(f"Remainder {where}", fontsize=10)
     if not seen.any():
         axes.text(0.5, 0.5, "0 at every step", ha="center", transform=axes.transAxes)
         return

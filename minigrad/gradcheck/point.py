@@ -9,6 +9,7 @@ from .subject import REFUSALS, copied, doubled
 
 FLOAT64 = np.finfo(np.float64).eps
 ROUNDS = 6
+DIGITS = 64  # roundings by which every gradient may be off
 
 
 class Point:
@@ -22,7 +23,8 @@ class Point:
         self.subject, self.values, self.upstream, self.analytic = subject, values, upstream, analytic
         self.eps, self.in_float64, self.double = eps, in_float64, None
         self.position = {id(holder): i for i, holder in enumerate(subject.holders)}
-        self.rounding = Rounding(subject, self.original, upstream, analytic, eps)
+        own = [np.finfo(g.dtype).eps for g in analytic]  # a rule may be less exact than its function
+        self.rounding = Rounding(subject, self.original, upstream, analytic, max(eps, *own))
 
     def original(self, holder):
         """A copy of the values."""
@@ -63,19 +65,29 @@ class Rounding:
 
     def of(self, k):
         if self.found is None:
-            self.found = [np.zeros(g.shape) for g in self.gradients]
-            checked = [id(holder) for _, holder in self.subject.variables]
+            checked, rounds = [id(holder) for _, holder in self.subject.variables], []
             values = lambda h: self.shaken(self.values(h)) if id(h) in checked else self.values(h)
             for _ in range(ROUNDS):
                 with suppress(*REFUSALS), self.subject.moved(values):
-                    self.add(self.subject.gradients([self.shaken(v) for v in self.upstream]))
+                    rounds.append(self.subject.gradients([self.shaken(v) for v in self.upstream]))
+            self.found = [self.spread(exact, [found[i] for found in rounds]) for i, exact in enumerate(self.gradients)]
         return self.found[k]
 
-    def shaken(self, array):
-        return array * (1 + self.eps * self.rng.integers(-4, 5, array.shape)).astype(array.dtype)
+    def spread(self, exact, others):
+        """How far the gradients at the shaken values are from their median.
 
-    def add(self, gradients):
-        for found, g, exact in zip(self.found, gradients, self.gradients):
-            if g.shape == exact.shape:
-                apart = np.abs(g.astype(np.float64) - exact)
-                np.copyto(found, np.fmax(found, np.where(np.isfinite(apart), apart, 0)))
+        The one at x itself has no say, nor have others that are the same while most are not: a rule may treat x
+        alone, or all ties, in another way than their neighbours, and that is no rounding.
+        """
+        others = np.array([g for g in others if g.shape == exact.shape], np.float64).reshape(-1, *exact.shape)
+        others[~np.isfinite(others)] = np.nan
+        if not len(others):
+            return np.zeros(exact.shape)
+        middle = np.sort(others, axis=0)[len(others) // 2]  # NaN comes last
+        near = lambda values: np.abs(values - exact) <= DIGITS * self.eps * np.abs(exact)
+        apart = np.where(near(others) & ~near(middle), 0, np.abs(others - middle))
+        return np.fmax.reduce(np.nan_to_num(apart), axis=0)
+
+    def shaken(self, array):
+        by = self.rng.integers(1, 5, array.shape) * self.rng.choice([-1, 1], array.shape)
+        return array * (1 + self.eps * by).astype(array.dtype)

@@ -19,6 +19,11 @@ def _decayed(p, o):
     return p - (o.lr if o.decay_times_lr else 1) * o.weight_decay * p if o.decoupled else p
 
 
+def _factors(o):
+    """lr as a factor of the gradient, or of the velocity: only where lr changes does it matter which."""
+    return (o.lr, 1) if o.lr_in_velocity else (1, o.lr)
+
+
 def _root(v, o, correction=1):
     """sqrt(v / correction) + eps, and the places where eps does not belong."""
     power = 0.5 if o.root else 1
@@ -30,12 +35,13 @@ def _root(v, o, correction=1):
 
 
 def _sgd(p, g, s, o, t):
-    g = _descent(p, g, o)
+    inner, outer = _factors(o)
+    g = inner * _descent(p, g, o)
     if o.momentum:
         start = (1 - o.dampening) * g if o.dampen_first else g
         b = s["b"] = o.momentum * s["b"] + (1 - o.dampening) * g if "b" in s else start
         g = g + o.momentum * b if o.nesterov else b
-    return _decayed(p, o) - o.lr * g
+    return _decayed(p, o) - outer * g
 
 
 def _adagrad(p, g, s, o, t):
@@ -48,10 +54,11 @@ def _rmsprop(p, g, s, o, t):
     g = _descent(p, g, o)
     v = s["v"] = o.alpha * s.get("v", 0) + (1 - o.alpha) * g * g
     a = s["a"] = o.alpha * s.get("a", 0) + (1 - o.alpha) * g
-    g = g / _root(v - a * a if o.centered else v, o)
+    inner, outer = _factors(o)
+    g = inner * g / _root(v - a * a if o.centered else v, o)
     if o.momentum:
         g = s["b"] = o.momentum * s.get("b", 0) + g
-    return _decayed(p, o) - o.lr * g
+    return _decayed(p, o) - outer * g
 
 
 def _adam(p, g, s, o, t):
@@ -67,8 +74,8 @@ def _adam(p, g, s, o, t):
 # What a recurrence reads where the optimizer has no such option; `VARIANTS` change these, too.
 NEUTRAL = dict(
     weight_decay=0, maximize=False, momentum=0, dampening=0, nesterov=False, amsgrad=False, centered=False, lr_decay=0,
-    initial_accumulator_value=0, eps=0, betas=(0, 0), decoupled=False, decay_times_lr=True, root=True,
-    eps_place="outside", dampen_first=False, corrects_first=True, corrects_second=True,
+    initial_accumulator_value=0, eps=0, betas=(0, 0), alpha=0, decoupled=False, decay_times_lr=True, root=True,
+    eps_place="outside", dampen_first=False, corrects_first=True, corrects_second=True, lr_in_velocity=False,
 )  # fmt: skip
 RECURRENCES = {
     "SGD": (_sgd, {}), "Adagrad": (_adagrad, {}), "RMSprop": (_rmsprop, {}), "AdamW": (_adam, {"decoupled": True}),
@@ -99,7 +106,10 @@ def _from_generator(function):
             s["steps"] = function(p, s["options"])
             next(s["steps"])
         vars(s["options"]).update(vars(o))
-        return s["steps"].send(g)
+        try:
+            return s["steps"].send(g)
+        except StopIteration:
+            return None
 
     return step
 
@@ -155,6 +165,10 @@ VARIANTS = {
     "weight decay decoupled, where it belongs to the gradient": _having(decoupled=True),
     "weight decay added to the gradient, where it should be decoupled": _having(decoupled=False),
     "first step dampened, too": _having(dampen_first=True),
+    "nesterov, where it was not asked for": _having(nesterov=True),
+    "lr inside the velocity": _having(lr_in_velocity=True),
+    "alpha and 1 - alpha exchanged": _having(alpha=lambda o: 1 - o.alpha),
+    "betas and 1 - betas exchanged": _having(betas=lambda o: tuple(1 - beta for beta in o.betas)),
     "betas swapped": _having(betas=lambda o: o.betas[::-1]),
     "state not updated": _calling(lambda step, p, g, s, o, t: step(p, g, {}, o, t)),
     "steps not counted, the count stays at 1": _calling(lambda step, p, g, s, o, t: step(p, g, s, o, 1)),

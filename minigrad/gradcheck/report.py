@@ -1,6 +1,7 @@
 """What a check found: true when the gradient is right, readable as a table, and drawn by `plot`."""
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -26,12 +27,23 @@ class Kink(NamedTuple):
     analytic: float
 
 
+class State(IntEnum):
+    """What is known of an element."""
+
+    UNSEEN = 0  # not compared
+    RIGHT = 1
+    KINK = 2  # right, at a kink
+    WRONG = 3
+    UNDEFINED = 4  # the function has no differences there that settle
+    HIDDEN = 5  # refuted by steps larger than the value alone, and too small beside others to be seen by less
+
+
 @dataclass
 class Checked:
     """One input or parameter, element by element.
 
-    `analytic` and `numeric` are the gradients, `error` is that of the numeric one as estimated, `bound` how far
-    the two may be apart, `steps` are those of the differences. NaN stands where nothing was measured.
+    `state` is the verdict, and `wrong` where it is WRONG. `analytic` and `numeric` are the gradients, `error` is that
+    of the numeric one as estimated, `bound` how far the two may be apart, `steps` are those of the differences.
     """
 
     name: str
@@ -41,21 +53,31 @@ class Checked:
     order: float = np.nan  # of the Taylor remainder at the worst element if one is wrong, else along a direction
     curve: tuple = ((), ())  # its steps and remainders
     directions: int = 0  # that were compared,
+    rough: int = 0  # elements whose gradient is wrong, but fits large steps
     missed_directions: int = 0  # and in how many the gradients disagree
-    hidden: float = 0.0  # a derivative that would not move any result
+    rounding: float = 0.0  # a change that would not move any result,
+    hidden: float = 0.0  # and a derivative that would not
     came: tuple | None = None  # the shape of an analytic gradient that is not the input's
-    resolution: float = 0.0  # an error of one element larger than this is seen by every direction
+    seen: np.ndarray | None = None  # by how much a single element may be off without any direction showing it
 
     def __post_init__(self):
         self.remainders = {}  # the same two, element by element, where a sweep of steps was taken
         blank = np.full(self.values.shape, np.nan)
         self.numeric, self.error, self.bound, self.steps = (blank.copy() for _ in range(4))
+        self.state = np.full(self.values.shape, State.UNSEEN, np.int8)
         # `unsure` is what large steps say and small ones do not show, `elsewhere` what was compared at another point.
         self.wrong, self.unsure, self.elsewhere = (np.zeros(self.values.shape, bool) for _ in range(3))
 
+    def decide(self, at, state, **numbers):
+        """Write down the verdict on an element, and its `numeric`, `error`, `bound` and `steps`."""
+        self.state[at], self.wrong[at] = state, state == State.WRONG
+        for name, value in numbers.items():
+            getattr(self, name)[at] = value
+
     @property
     def measured(self):
-        return ~np.isnan(self.numeric)
+        """Where there is a verdict."""
+        return (self.state == State.RIGHT) | (self.state == State.KINK) | self.wrong
 
     @property
     def distance(self):
@@ -71,9 +93,10 @@ class Checked:
     @property
     def worst(self):
         """The index of the worst element: a wrong one, if there is any."""
-        ratio = np.where(self.wrong, np.inf, self.distance)
         if self.wrong.any():  # of those that are wrong, the largest error
             ratio = np.where(self.wrong, np.nan_to_num(np.abs(self.analytic - self.numeric), nan=np.inf), -1)
+        else:
+            ratio = self.distance
         return tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
 
     @property
@@ -85,23 +108,28 @@ class Checked:
         analytic = np.abs(np.nan_to_num(self.analytic))
         size = np.maximum(analytic, np.abs(np.nan_to_num(self.numeric)))
         x = np.abs(np.where(np.isfinite(self.values), self.values, 0))
-        small = (x > 0) & ((x < 1e-3 * x.max(initial=0)) | (self.hidden > 0.01 * analytic.max(initial=0)))
-        return self.measured & ~self.wrong & ~self.elsewhere & np.where(size > 0, self.bound > 0.01 * size, small)
+        share = analytic * x  # of an element in the results
+        drowns = np.mean(share[share > 0] < self.rounding) > 0.05 if share.any() else False  # then others may, too
+        small = (x > 0) & (drowns | (x < 1e-3 * x.max(initial=0)) | (self.hidden > 0.01 * analytic.max(initial=0)))
+        coarse = self.measured & ~self.wrong & ~self.elsewhere & np.where(size > 0, self.bound > 0.01 * size, small)
+        return coarse | (self.state == State.HIDDEN)
 
     def replace(self, other, flat):
         """Take over what was found for these elements at another point, unless nothing is seen there, either."""
         for i in flat:
-            if other.wrong.flat[i] or other.measured.flat[i] and not other.unclear.flat[i]:
-                self.elsewhere.flat[i], self.wrong.flat[i] = True, other.wrong.flat[i]
-                for name in ("analytic", "numeric", "error", "bound", "steps"):
-                    getattr(self, name).flat[i] = getattr(other, name).flat[i]
+            at = np.unravel_index(i, self.state.shape)
+            if other.measured[at] and not other.unclear[at]:
+                names = ("analytic", "numeric", "error", "bound", "steps")
+                self.decide(at, other.state[at], **{name: getattr(other, name)[at] for name in names})
+                self.elsewhere[at] = True
             else:
                 self.leave_open([i])
 
     def leave_open(self, flat):
         """No verdict on what only large steps refute."""
-        flat = [i for i in flat if self.unsure.flat[i]]
-        self.wrong.flat[flat], self.bound.flat[flat] = False, np.inf
+        for i in flat:
+            if self.unsure.flat[i]:
+                self.decide(np.unravel_index(i, self.state.shape), State.HIDDEN)
 
 
 @dataclass
@@ -113,9 +141,11 @@ class GradcheckReport:
         kinks: the elements at which the function has a kink, each with the slopes to both sides.
         method: how the numeric derivatives were found.
         error_estimate: their largest estimated error, relative to the largest derivative of their input.
-        coverage: which elements were compared and, if not all, what can have been missed.
+        coverage: which elements were compared.
+        notes: what the verdict leaves open: errors that can have been missed, elements that are not decided.
         checked: per input and parameter the gradients, element by element.
-        seconds, evaluations: what the check took.
+        seconds, evaluations: what the check took, and how often it ran the function for differences.
+        error: what the backward pass raised, if that ended the check.
     """
 
     name: str
@@ -128,6 +158,7 @@ class GradcheckReport:
     notes: list = field(default_factory=list)
     seconds: float = 0.0
     evaluations: int = 0
+    error: Exception | None = None
 
     def __bool__(self):
         return self.cause is None

@@ -9,7 +9,7 @@ import numpy as np
 from ..tensor import Tensor, gradients, wrap
 
 # How functions refuse arguments outside their domain; a step may lead there.
-REFUSALS = (ValueError, RuntimeError, ArithmeticError)
+REFUSALS = (ValueError, RuntimeError, ArithmeticError, AssertionError, IndexError)
 NUMBERS = "fiub"  # kinds of dtypes
 
 
@@ -81,10 +81,11 @@ def doubled(holder):
 
 
 class TensorFunction(Subject):
-    """A function of minigrad's tensors, or a module with its parameters."""
+    """A function of minigrad's tensors, or a module with its parameters; `check` is what its errors name."""
 
-    def __init__(self, function, inputs):
+    def __init__(self, function, inputs, check="gradcheck"):
         self.name, self.function, self.inputs = name_of(function), function, inputs
+        self.call = f"{check}({self.name})"
         module = function if hasattr(function, "named_parameters") else getattr(function, "__self__", None)
         named = [(f"input {i}", x) for i, x in enumerate(inputs) if isinstance(x, Tensor)]
         self.module = module if hasattr(module, "named_parameters") else None
@@ -98,7 +99,7 @@ class TensorFunction(Subject):
         if not self.variables:
             got = ", ".join(type(x).__name__ for x in inputs) or "nothing"
             raise ValueError(
-                f"gradcheck({self.name}): no input requires grad, so there is nothing to check; got {got}. Use "
+                f"{self.call}: no input requires grad, so there is nothing to check; got {got}. Use "
                 "x.requires_grad_(), or for a function of NumPy arrays pass its gradient, grad="
             )
 
@@ -108,13 +109,13 @@ class TensorFunction(Subject):
         result = (result,) if isinstance(result, Tensor) else result
         if not isinstance(result, (tuple, list)):
             raise TypeError(
-                f"gradcheck({self.name}): expected a tensor or a tuple of tensors as the result, got "
+                f"{self.call}: expected a tensor or a tuple of tensors as the result, got "
                 f"{type(result).__name__}. For a function of NumPy arrays pass its gradient, grad="
             )
         if self.positions is None:
             self.positions = [i for i, y in enumerate(result) if isinstance(y, Tensor) and y.requires_grad]
             if not self.positions:
-                raise ValueError(f"gradcheck({self.name}): no output depends on an input that requires grad")
+                raise ValueError(f"{self.call}: no output depends on an input that requires grad")
         return [result[i] for i in self.positions]
 
     def outputs(self):
@@ -150,13 +151,30 @@ class ArrayFunction(Subject):
             )
         self.holders = [Box(x) for x in inputs]
         self.names = [f"input {i}" for i in range(len(self.holders))]
-        if len(self.holders) == 1 and self.holders[0].array.dtype.kind in "iu":
-            self.holders[0].array = self.holders[0].array.astype(np.float64)
+        self.count_integers_as_floats()
         self.variables = [(n, box) for n, box in zip(self.names, self.holders) if box.array.dtype.kind == "f"]
         if not self.variables:
             got = ", ".join(str(box.array.dtype) for box in self.holders)
-            raise ValueError(f"gradcheck({self.name}): no input holds floats, so there is nothing to check; got {got}")
+            raise ValueError(
+                f"gradcheck({self.name}): no input holds floats, so there is nothing to check; got {got}. Use "
+                "x.astype(float), and a function that takes floats"
+            )
         self.takes_upstream, self.is_anywhere = self.wants_upstream(), callable(gradient)
+
+    def count_integers_as_floats(self):
+        """Numbers, as in f(-2, 5), and arrays where no input is one of floats; but not what must be an integer.
+
+        An array of integers beside one of floats may be indices; an axis or a size is refused as a float.
+        """
+        any_floats = any(box.array.dtype.kind == "f" for box in self.holders)
+        for box in self.holders:
+            if box.array.dtype.kind in "iu" and (box.is_number or not any_floats):
+                integers, box.array = box.array, box.array.astype(np.float64)
+                try:
+                    with self.moved(copied):
+                        self.function(*self.arguments())
+                except Exception:  # whatever a function says to a float; what else it says comes again, below
+                    box.array = integers
 
     def wants_upstream(self):
         """Whether the gradient is called with upstream gradients, too, which for a single number it need not be."""
@@ -200,7 +218,7 @@ class ArrayFunction(Subject):
         if len(found) != len(self.variables):
             raise Misuse(
                 f"gradcheck({self.name}): grad gave {len(found)} gradients for {len(self.variables)} inputs, "
-                "expected a tuple with one array for each"
+                "expected a tuple with one array for each; a constant belongs in fn, not in inputs"
             )
         for (name, _), g in zip(self.variables, found):
             if g is not None and np.asarray(g).dtype.kind not in NUMBERS:

@@ -9,9 +9,9 @@ import numpy as np
 from .. import random
 from ..graph import set_grad_enabled
 from . import causes
-from .measure import DIRECTIONS, Measurement
+from .measure import Measurement
 from .point import Point
-from .report import GradcheckReport
+from .report import GradcheckReport, State
 from .subject import REFUSALS, Misuse, doubled
 
 EVALUATIONS_PER_ELEMENT = 3
@@ -34,10 +34,10 @@ def check(subject, *, eps=None, atol=None, rtol=None, nondet_tol=0.0, fast_mode=
             check.prepare()
             check.compare(fixed)
         except Fault as fault:
-            check.report.cause = str(fault)
+            check.report.cause, check.report.error = str(fault), fault.__cause__
         finally:
             check.restore()
-    check.report.seconds = time.perf_counter() - check.start
+    check.report.seconds, check.report.evaluations = time.perf_counter() - check.start, subject.evaluations
     return check.report
 
 
@@ -60,6 +60,7 @@ class Check:
         self.kept = [holder.array.copy() for holder in subject.holders]
         self.position = {id(holder): i for i, holder in enumerate(subject.holders)}
         self.report = GradcheckReport(subject.name)
+        subject.evaluations = 0
 
     def original(self, holder):
         """A copy of the caller's values."""
@@ -123,8 +124,9 @@ class Check:
         """What goes wrong with upstream gradients that are 0, or that lie in memory in another way; None if nothing."""
         if not self.subject.takes_upstream:
             return None
-        for (name, _), g in zip(self.subject.variables, self.gradient([np.zeros_like(v) for v in self.upstream])):
-            if g.any():
+        zeros = self.gradient([np.zeros_like(v) for v in self.upstream])
+        for (name, holder), g in zip(self.subject.variables, zeros):
+            if g.shape == holder.array.shape and g[np.isfinite(holder.array)].any():  # 0 times NaN is NaN
                 return f"upstream ignored: the gradient for {name} is not 0 where the upstream gradient is"
         spaced = [np.repeat(v[..., None], 2, -1)[..., 0] for v in self.upstream]
         equal = [np.full(v.shape, 0.75, v.dtype) for v in self.upstream]
@@ -181,9 +183,13 @@ class Check:
             return part.fixed(range(size), *fixed, tick)
         first = part.taylor()
         if every:
-            return part.elements(range(size), deadline, tick)
+            part.elements(range(size), deadline, tick)
+            return part.doubt_zeros()
         guilty = part.directions(first, tick)
-        affordable = int(self.seconds / 8 / len(self.subject.variables) / (EVALUATIONS_PER_ELEMENT * self.cost + 1e-9))
+        share = self.seconds / 8 / len(self.subject.variables)
+        affordable = int(share / (EVALUATIONS_PER_ELEMENT * self.cost + 1e-9))
+        if guilty is None and not self.fast_mode:
+            guilty = part.blocks(share, tick)
         some = self.rng.permutation(size)[: 0 if self.fast_mode and guilty is None else min(max(affordable, 8), 256)]
         part.elements([*some, *part.float32_faults()], deadline, tick)
         if guilty is not None and not part.found.wrong.any():
@@ -196,7 +202,8 @@ class Check:
         """
         for k, part in enumerate(parts):
             sizes = np.abs(self.kept[self.position[id(self.subject.variables[k][1])]]).ravel()
-            drowned = np.flatnonzero((part.found.unclear | part.found.unsure).ravel() & (sizes > 0))
+            undecided = part.found.unclear | part.found.unsure | (part.found.state == State.UNDEFINED)
+            drowned = np.flatnonzero(undecided.ravel() & (sizes > 0))
             drowned = drowned[np.argsort(sizes[drowned])]
             for _ in range(POINTS):
                 if not drowned.size:
@@ -253,8 +260,9 @@ class Check:
 
     def describe(self, parts, every, fixed):
         """The report's words on what was done."""
-        report, count = self.report, sum(part.found.measured.sum() for part in parts)
-        total = sum(part.found.analytic.size for part in parts)
+        report, total = self.report, sum(part.found.state.size for part in parts)
+        undefined = sum((part.found.state == State.UNDEFINED).sum() for part in parts)
+        count = sum((part.found.state != State.UNSEEN).sum() for part in parts) - undefined
         exact = sum(part.exact.sum() for part in parts)
         if fixed:
             report.method = f"central differences of step {fixed[0]:g}, as PyTorch's"
@@ -265,17 +273,19 @@ class Check:
                 report.method = f"complex step{others}"
         if self.in_float64:
             report.method += ", of a float64 copy"
-        report.coverage = f"all {total:,} elements compared" if every else (
-            f"{DIRECTIONS} random directions per input, and {count:,} of {total:,} elements one by one"
-        )  # fmt: skip
+        report.coverage = f"{'all ' if count == total else f'{count:,} of '}{total:,} elements compared"
         if not every:
-            seen = max(part.found.resolution for part in parts)
-            norm = np.sqrt(sum(float((part.found.analytic**2).sum()) for part in parts))
-            missed = f"no direction misses a single element that is off by more than {seen:.1e}"
-            report.notes.append(f"{missed}; the gradient's norm is {norm:.2e}")
+            report.coverage = f"random directions, and {count:,} of {total:,} elements one by one"
+            if not any(part.found.is_wrong for part in parts):
+                report.notes.append(chance_of_a_miss([part.found for part in parts]))
         for count, text in (
             (sum(part.found.elsewhere.sum() for part in parts), "compared where all are about as large"),
             (sum(part.found.unclear.sum() for part in parts), "so small beside the rounding that 1 % would not show"),
+            (
+                sum(part.found.rough for part in parts),
+                "wrong, but fit larger steps: does the function round inside, or is it a step function?",
+            ),
+            (undefined, "not decided, as the function is not defined close by, or no step suits it"),
         ):
             if count:
                 report.notes.append(f"elements that are {text}: {count:,}")
@@ -293,9 +303,25 @@ def random_upstream(outputs):
     return found
 
 
+def chance_of_a_miss(parts):
+    """What directions do not show of a single wrong element, if all that are not 0 are as likely to be wrong."""
+    seen, size, measured = (
+        np.concatenate([x.ravel() for x in each])
+        for each in zip(*((p.seen, np.abs(p.analytic), p.measured) for p in parts if p.seen is not None))
+    )
+    norm, counts = np.sqrt((size**2).sum()), (size > 0) & np.isfinite(size)
+    missed = np.mean((seen > size)[counts] & ~measured[counts]) if counts.any() else 0.0
+    return (
+        f"a single element that is off by its own size is missed with a chance of {100 * missed:.2g} %, and no "
+        f"direction misses a single element that is off by more than {seen.max(initial=0):.1e}; the gradient's norm "
+        f"is {norm:.2e}"
+    )
+
+
 def relative_error(part):
-    largest = np.abs(np.nan_to_num(part.numeric)).max(initial=0)
-    return float(part.error[np.isfinite(part.error)].max(initial=0) / largest) if largest else 0.0
+    known = part.measured & np.isfinite(part.numeric) & np.isfinite(part.error)
+    largest = np.abs(part.numeric[known]).max(initial=0)
+    return float(part.error[known].max(initial=0) / largest) if largest else 0.0
 
 
 def first_bad(array):
