@@ -92,29 +92,28 @@ class Bench:
         rest()
         return results
 
-    def turn(self, seconds):
-        """The median time of a call, in seconds, over a turn of that length.
-
-        What runs during the warm-up does not count, unless a single sample fills the turn.
-        """
-        samples = []
+    def samples(self, sample, seconds):
+        """What `sample()` gives, again and again for that long; not from the warm-up, unless one call fills it all."""
+        found = []
         with self.neighbour():
             start = time.perf_counter()
             while (passed := time.perf_counter() - start) < (1 + WARM_UP) * seconds:
-                sample = self.timer.timeit(self.number) / self.number
-                if passed >= WARM_UP * seconds or not samples:
-                    samples.append(sample)
+                one = sample()
+                if passed >= WARM_UP * seconds or not found:
+                    found.append(one)
         rest()
-        return self.call.seconds(statistics.median(samples[1:] or samples))
+        return found[1:] or found
+
+    def turn(self, seconds):
+        """The median time of a call, in seconds, over a turn of that length."""
+        times = self.samples(lambda: self.timer.timeit(self.number) / self.number, seconds)
+        return self.call.seconds(statistics.median(times))
 
     def phases(self, seconds):
-        """The median time of each phase of the call, over a turn of that length; None if it has none."""
+        """The same of each phase of the call; None if it has none."""
         if self.call.phases is None:
             return None
-        samples, start = [], time.perf_counter()
-        while not samples or time.perf_counter() - start < seconds:
-            samples.append(self.call.phases())
-        return [statistics.median(times) for times in zip(*samples)]
+        return [statistics.median(times) for times in zip(*self.samples(self.call.phases, seconds))]
 
     def config(self):
         """How minigrad's kernels run here."""
