@@ -58,13 +58,24 @@ def _sum_rows(grad):
     return ones.dot(grad) if type(grad) is np.ndarray else ones @ grad  # several times faster than np.add.reduce
 
 
+def _linear_rules(times):
+    return (
+        lambda grad, _out, _x, weight, *_bias: times(grad, weight),
+        lambda grad, _out, x, _weight, *_bias: times(grad.T, x),
+        lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
+    )
+
+
+def _small_linear(x, weight, bias=None):
+    out = x.dot(weight.T)
+    if bias is not None:
+        out += bias
+    return out
+
+
 # For a matrix x of rows.
-affine = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear")
-affine.vjps(
-    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
-    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
-    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
-)
+_linear = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear").vjps(*_linear_rules(_product))
+_small_linear = primitive(_small_linear, "linear").vjps(*_linear_rules(_small_product))
 
 
 def linear(input, weight, bias=None):
@@ -93,7 +104,8 @@ def linear(input, weight, bias=None):
         rows = reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape_to(linear(rows, weight, bias), shape=(*x.shape[:-1], w.shape[0]))
     args, arrays = ((input, weight), (x, w)) if b is None else ((input, weight, bias), (x, w, b))
-    return record(affine, _product(x, w.T, b), args, arrays)
+    chosen = _small_linear if len(x) * w.size < SMALL_PRODUCT else _linear
+    return record(chosen, chosen.forward(*arrays), args, arrays)
 
 
 def describe(value):
