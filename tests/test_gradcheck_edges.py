@@ -116,7 +116,7 @@ def test_one_doubled_element_of_many_sizes():
     x[5] = 1e-6
     rule = lambda u, _y, x: 2 * u * x * np.where(np.arange(x.size) == 5, 2, 1)
     wrong = Primitive(lambda x: x * x, "square").vjps(rule)
-    report = gradcheck(wrong, leaf(x), seconds=0.2, raise_exception=False)
+    report = gradcheck(wrong, leaf(x), seconds=3.0, raise_exception=False)
     assert report.cause.startswith("one element: input 0[5]")
 
 
