@@ -12,6 +12,7 @@ from .dtypes import int64 as long
 from .gradcheck import check_optimizer
 from .kernels import get_num_threads, set_num_threads
 from .ops import *
+from .program import jit
 from .random import Generator, manual_seed
 from .serialization import load, save
 from .tensor import Tensor

@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from .graph import Node, grad_mode, last_write_to, no_grad, tick
+from .graph import Node, grad_mode, last_write_to, no_grad, tell_watcher, tick
 from .primitive import EachArgument
 from .tensor import Tensor, current_node, wrap
 
@@ -77,6 +77,7 @@ class Function:
     @classmethod
     def apply(cls, *args):
         """Run `forward` on the arguments and record the call."""
+        tell_watcher(f"it calls {cls.__name__}, a Function")
         parents = [current_node(arg) if isinstance(arg, Tensor) else None for arg in args]
         ctx = Context(cls.__name__, tuple(parent is not None for parent in parents))
         with no_grad():

@@ -9,7 +9,7 @@ import itertools
 import threading
 import weakref
 from contextlib import ContextDecorator
-from functools import partial
+from functools import partial, wraps
 from heapq import heappop, heappush
 
 import numpy as np
@@ -18,9 +18,9 @@ tick = itertools.count(1).__next__  # one clock for the creation of nodes and fo
 
 
 class GradMode(threading.local):
-    """Whether calls are recorded in this thread."""
+    """Whether calls are recorded in this thread, and who is told of them: see `jit`."""
 
-    enabled = True
+    enabled, watcher = True, None
 
 
 grad_mode = GradMode()
@@ -92,6 +92,23 @@ def is_grad_enabled():
     return grad_mode.enabled
 
 
+def tell_watcher(reason):
+    """Tell who watches, if anybody does, why this run of a function cannot become a program."""
+    if grad_mode.watcher is not None:
+        grad_mode.watcher.refuse(reason)
+
+
+def repeated(function):
+    """For a function that does more than compute: a program that was made by watching calls it as it is."""
+
+    @wraps(function)
+    def either(*args, **named):
+        watcher = grad_mode.watcher
+        return function(*args, **named) if watcher is None else watcher.repeat(function, args, named)
+
+    return either
+
+
 RELEASED = (None,)
 
 
@@ -158,6 +175,7 @@ def touch(*arrays):
 
 def stamp(writes):
     """Note a write now; for `writes_to` of several arrays."""
+    tell_watcher("it writes in place")
     last_write[0] = now = tick()
     for write in writes:
         write[0] = now

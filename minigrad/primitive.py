@@ -104,6 +104,8 @@ def record(primitive, result, args, arrays, saved=None, options=NO_OPTIONS):
         if tracked and primitive.rules:
             saved = out.array if primitive.reads_result and not primitive.saves else saved
             out.node = Node(primitive, parents, arrays, saved, options)
+    if grad_mode.watcher is not None:
+        grad_mode.watcher.call(primitive, args, arrays, options, result, out)
     return out
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import dtypes, graph
-from .graph import Leaf, grad_mode, touch
+from .graph import Leaf, grad_mode, repeated, tell_watcher, touch
 
 # A view knows the tensor whose memory it shares, the calls that lead there, and for which node of
 # that tensor its own node was made: after a write to the base it is made anew.
@@ -88,6 +88,7 @@ class Tensor:
 
     def numpy(self):
         """The values as the NumPy array itself, not a copy. Raises RuntimeError where a gradient is tracked."""
+        tell_watcher("it looks at values")
         if self.requires_grad and grad_mode.enabled:
             raise RuntimeError("numpy(): the tensor requires grad, so its values would leave the graph. Use t.detach().numpy()")
         return self.array
@@ -97,12 +98,14 @@ class Tensor:
 
     def item(self):
         """The single value as a Python number. Raises RuntimeError unless there is exactly one."""
+        tell_watcher("it looks at values")
         if self.array.size != 1:
             raise RuntimeError(f"item(): a tensor of shape {self.shape} has {self.array.size} values, expected exactly one")
         return self.array.item()
 
     def tolist(self):
         """The values as nested lists of Python numbers."""
+        tell_watcher("it looks at values")
         return self.array.tolist()
 
     def __float__(self):
@@ -117,6 +120,7 @@ class Tensor:
         return int(self.item())
 
     def __bool__(self):
+        tell_watcher("it looks at values")
         if self.array.size != 1:
             raise RuntimeError(
                 f"bool(): the truth of a tensor of shape {self.shape} is ambiguous. Use .all(), .any() or .item()"
@@ -139,6 +143,7 @@ class Tensor:
     __hash__ = object.__hash__  # by identity, although == compares element by element
 
     def __repr__(self):
+        tell_watcher("it looks at values")
         array = self.array
         whole = array.dtype.kind != "f" or not array.size or np.all((array == np.round(array)) | ~np.isfinite(array))
         text = np.array2string(
@@ -164,6 +169,7 @@ class Tensor:
 
     def requires_grad_(self, requires_grad=True):
         """Ask for a gradient, or no longer; a leaf only. Returns the tensor itself."""
+        tell_watcher("it changes what requires grad")
         if not self.is_leaf:
             raise RuntimeError("requires_grad_(): only leaf tensors can be changed. Use detach() to leave the graph")
         if self.array.dtype.kind != "f" and requires_grad:
@@ -196,11 +202,13 @@ class Tensor:
     @property
     def grad(self):
         """The gradient that `backward()` added up here, a Tensor or None."""
+        tell_watcher("it reads .grad")
         node = self.node or self.frozen_leaf
         return None if node is None else node.grad
 
     @grad.setter
     def grad(self, grad):
+        tell_watcher("it sets .grad. Use zero_grad()")
         node = self.node or self.frozen_leaf
         if grad is not None:
             if node is None:
@@ -258,6 +266,7 @@ class Tensor:
 
     @data.setter
     def data(self, value):
+        tell_watcher("it sets .data")
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
         if self.node is not None and value.dtype.kind != "f":
@@ -361,8 +370,9 @@ def run_backward(tensors, gradients, retain_graph=None, create_graph=False, want
         seeds.append((node, gradient if create_graph else gradient.array))
     retain_graph = create_graph if retain_graph is None else retain_graph
     enabled, grad_mode.enabled = grad_mode.enabled, create_graph
+    walk = graph.backward if grad_mode.watcher is None else grad_mode.watcher.backward
     try:
-        return graph.backward(seeds, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
+        return walk(seeds, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
     finally:
         grad_mode.enabled = enabled
 
@@ -387,6 +397,7 @@ def lift(node):
     return inputs, wrap(node.saved, node) if is_result else node.saved
 
 
+@repeated
 def accumulate(finished):
     """Add finished gradients to those that their nodes keep."""
     for node, gradient, owned in finished:
@@ -401,6 +412,7 @@ def accumulate(finished):
             touch(node.grad.array)
 
 
+@repeated
 def clear_grads(tensors, set_to_none=True):
     """Forget the gradients, or fill them with zeros."""
     for tensor in tensors:

@@ -17,6 +17,7 @@ FLOORS = [
     ("ops", "function", "gradcheck"),
     ("autograd",),
     ("nn", "optim", "utils", "serialization"),
+    ("program",),
     ("bench", "__init__"),
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -79,7 +79,7 @@ def parse(arguments):
     add("--baselines", type=comma_separated(one_of("reference", "torch", "jax")), metavar="NAME,...",
         help="torch, jax (those installed); the reference always runs")
     add("--all", action="store_true", help="all kernels at all sizes, and the steps")
-    add("--steps", action="store_true", help="whole training steps")
+    add("--steps", action="store_true", help="whole training steps, recorded and as a program")
     add("--busy", action="store_true", help="also time minigrad while another process keeps a core busy")
     add("--turns", type=positive(int), default=9, help="how often all take turns (%(default)s)")
     add("--seconds", type=positive(float), default=0.03, help="length of a turn (%(default)s s)")
@@ -99,7 +99,7 @@ def parse(arguments):
 
 def check(options):
     """Fill in what follows from other options. Raises ValueError, or OSError for a file that cannot be written."""
-    patterns = options.kernels + ["training_step"] * options.steps
+    patterns = options.kernels + ["training_step*"] * options.steps
     options.kernels = rows.choose(patterns or ["*"])
     if options.list:
         return

@@ -122,6 +122,7 @@ KERNELS = {
         Kernel("linear", "linear", "linear", "x W^T + b", ("matmul", "sum_rows"), products=3),
         Kernel("chain", "engine", "matmul", "sum of W0 @ W1 @ ... @ W20"),
         Kernel("training_step", "step", "", "Adam on the cross-entropy of an MLP with ReLU"),
+        Kernel("training_step_jit", "step", "", "the same, with minigrad's step as one program (minigrad.jit)"),
     )
 }
 

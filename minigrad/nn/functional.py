@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..graph import repeated
 from ..ops import losses as fused
 from ..ops.elementwise import relu, sigmoid, softplus, tanh
 from ..ops.linear_algebra import linear
@@ -48,11 +49,18 @@ def dropout(input, p=0.5, training=True, inplace=False, generator=None):
     probability(p, "dropout()")
     if not training or p == 0:
         return input
-    kept = stream(generator).random(input.shape, np.float32) >= p
-    mask = wrap(kept.astype(input.dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, input.dtype))
+    mask = _dropout_mask(input.shape, input.dtype, p, generator)
     return input.mul_(mask) if inplace else input * mask
 
 
+@repeated
+def _dropout_mask(shape, dtype, p, generator):
+    """1 / (1 - p) for what is kept, else 0."""
+    kept = stream(generator).random(shape, np.float32) >= p
+    return wrap(kept.astype(dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, dtype))
+
+
+@repeated
 def one_hot(target, num_classes=-1):
     """Rows of zeros with a 1 at each class: result[..., c] = 1 where target = c.
 

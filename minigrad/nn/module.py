@@ -10,6 +10,8 @@ from ..tensor import Tensor, clear_grads
 
 Keys = namedtuple("Keys", "missing_keys unexpected_keys")
 
+settings = [0]  # how often an attribute of some module was set: what was seen of modules before may be out of date
+
 
 class Parameter(Tensor):
     """A tensor that a `Module` trains: it requires grad, and a module that holds it finds it.
@@ -71,6 +73,7 @@ class Module:
                 f"Use Parameter(...), or change {name}.data"
             )
         super().__setattr__(name, value)
+        settings[0] += 1
 
     # What it holds
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..graph import touch
+from ..graph import repeated, touch
 from ..tensor import Tensor, wrap
 
 
@@ -13,6 +13,7 @@ def _gradients(parameters):
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
+@repeated
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     """Scale all gradients together, in place, so that their common norm is at most `max_norm`.
 
@@ -39,6 +40,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     return wrap(np.asarray(total, gradients[0].dtype if gradients else np.float32))
 
 
+@repeated
 def clip_grad_value_(parameters, clip_value):
     """Limit every element of all gradients to [-clip_value, clip_value], in place."""
     for gradient in _gradients(parameters):

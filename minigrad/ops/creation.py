@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import dtypes
+from ..graph import repeated
 from ..random import stream
 from ..tensor import Tensor, as_array, wrap
 from .shaping import sizes
@@ -12,6 +13,7 @@ def _new(array, requires_grad):
     return wrap(array).requires_grad_() if requires_grad else wrap(array)
 
 
+@repeated
 def tensor(data, dtype=None, requires_grad=False):
     """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor. Python floats become float32.
 
@@ -63,6 +65,7 @@ def _float(dtype, caller):
     return dtypes.default_float if dtype is None else dtypes.check(dtype, caller)
 
 
+@repeated
 def zeros(*size, dtype=None, requires_grad=False):
     """A tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default, as all functions below.
 
@@ -76,6 +79,7 @@ def zeros(*size, dtype=None, requires_grad=False):
     return _new(np.zeros(_shape(size, "zeros"), _float(dtype, "zeros()")), requires_grad)
 
 
+@repeated
 def ones(*size, dtype=None, requires_grad=False):
     """A tensor of ones: ones(2, 3) or ones((2, 3))."""
     return _new(np.ones(_shape(size, "ones"), _float(dtype, "ones()")), requires_grad)
@@ -86,6 +90,7 @@ def empty(*size, dtype=None, requires_grad=False):
     return zeros(*size, dtype=dtype, requires_grad=requires_grad)
 
 
+@repeated
 def full(size, fill_value, dtype=None, requires_grad=False):
     """A tensor of `size` filled with one number, whose dtype it takes.
 
@@ -98,6 +103,7 @@ def full(size, fill_value, dtype=None, requires_grad=False):
     return _new(np.full(_shape((size,), "full"), value, value.dtype), requires_grad)
 
 
+@repeated
 def arange(start, end=None, step=1, dtype=None, requires_grad=False):
     """start, start + step, ... below `end`; int64 for integers, float32 if any bound is a float.
 
@@ -112,6 +118,7 @@ def arange(start, end=None, step=1, dtype=None, requires_grad=False):
     return _new(np.arange(start, end, step).astype(dtypes.check(dtype, "arange()")), requires_grad)
 
 
+@repeated
 def linspace(start, end, steps, dtype=None, requires_grad=False):
     """`steps` evenly spaced numbers from `start` to `end`, both included.
 
@@ -123,6 +130,7 @@ def linspace(start, end, steps, dtype=None, requires_grad=False):
     return _new(np.linspace(start, end, steps, dtype=_float(dtype, "linspace()")), requires_grad)
 
 
+@repeated
 def eye(n, m=None, dtype=None, requires_grad=False):
     """The identity matrix of `n` rows, with `m` columns if given.
 
@@ -135,6 +143,7 @@ def eye(n, m=None, dtype=None, requires_grad=False):
     return _new(np.eye(n, m, dtype=_float(dtype, "eye()")), requires_grad)
 
 
+@repeated
 def rand(*size, dtype=None, requires_grad=False, generator=None):
     """Uniform on [0, 1), float32 or float64.
 
@@ -146,11 +155,13 @@ def rand(*size, dtype=None, requires_grad=False, generator=None):
     return _new(stream(generator).random(_shape(size, "rand"), _float(dtype, "rand()")), requires_grad)
 
 
+@repeated
 def randn(*size, dtype=None, requires_grad=False, generator=None):
     """Normal with mean 0 and variance 1, float32 or float64."""
     return _new(stream(generator).standard_normal(_shape(size, "randn"), _float(dtype, "randn()")), requires_grad)
 
 
+@repeated
 def randint(low, high=None, size=None, *, dtype=None, generator=None):
     """Integers from `low` (0 if left out) up to, not including, `high`: randint(high, size) or randint(low, high, size).
 
@@ -171,6 +182,7 @@ def randint(low, high=None, size=None, *, dtype=None, generator=None):
     return wrap(stream(generator).integers(low, high, _shape((size,), "randint")).astype(dtype))
 
 
+@repeated
 def randperm(n, *, generator=None):
     """The integers 0 to n - 1 in random order, int64.
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from .. import dtypes, kernels
-from ..primitive import primitive
+from ..primitive import copy, primitive
 from ..tensor import Tensor, as_array, wrap
 
 SMALL = 1 << 10  # elements; below, NumPy's loop ends before a kernel's call begins
@@ -196,8 +196,8 @@ def where(condition, x, y):
         tensor([0., 2.])
     """
     if isinstance(condition, Tensor):
-        condition = condition.array.copy()  # it must still be the same in backward
-        x = x if isinstance(x, Tensor) else wrap(as_array(x, None, "where"))
+        condition = copy(condition).array  # it must still be the same in backward
+        x = x if isinstance(x, Tensor) or isinstance(y, Tensor) else wrap(as_array(x, None, "where"))
     elif isinstance(x, Tensor) or isinstance(y, Tensor):
         condition = np.array(condition)
     return _select(x, y, condition=condition)

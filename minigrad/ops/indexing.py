@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..graph import repeated, tell_watcher
 from ..primitive import primitive
 from ..tensor import Tensor, wrap
 from .shaping import axis_of
@@ -47,10 +48,17 @@ def selections(index):
     return tuple(first), tuple(then)
 
 
+@repeated
+def _positions(index):
+    return wrap(np.array(index.array if isinstance(index, Tensor) else index))
+
+
 def _plain(index):
     """An integer, a slice, None, `...`, or an array of its own: backward reads it again."""
     if isinstance(index, (Tensor, np.ndarray, np.integer, list, range)):
-        index = np.array(index.array if isinstance(index, Tensor) else index)
+        if isinstance(index, Tensor) and (index.ndim == 0 or index.dtype == bool):
+            tell_watcher("it looks at values to index")
+        index = _positions(index).array
         if not index.size and index.dtype.kind == "f":
             index = index.astype(np.int64)  # an empty list
         return int(index) if index.ndim == 0 and index.dtype.kind in "iu" else index
@@ -111,6 +119,7 @@ def argmin(x, dim=None, keepdim=False):
     return _arg(np.argmin, x, dim, keepdim)
 
 
+@repeated
 def _arg(function, x, dim, keepdim):
     axis = None if dim is None else axis_of(dim, x.ndim, function.__name__)
     if 0 in (x.shape if axis is None else x.shape[axis : axis + 1]):

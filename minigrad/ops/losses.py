@@ -5,6 +5,8 @@ memory; backward only multiplies by what flows in. The formula serves where that
 the backward pass is itself differentiated, and when another argument than `input` requires grad.
 """
 
+from functools import partial
+
 import numpy as np
 
 from .. import kernels
@@ -23,6 +25,7 @@ class FusedLoss:
 
     def __init__(self, formula):
         self.formula, self.__name__ = formula, formula.__name__
+        self.forward = partial(run_kernel, self.__name__)
         arguments = formula.__code__.co_argcount
         # Backward of backward reads all of them.
         self.rules, self.reads = (self.backward, *[None] * (arguments - 1)), (tuple(range(arguments)),)
@@ -37,14 +40,18 @@ class FusedLoss:
                 self.check_absent(arg, len(arrays))
                 arrays.append(None)
         node = current_node(args[0]) if tracked and grad_mode.enabled else None
-        value, gradient = getattr(kernels.active, self.__name__)(*arrays, need_gradient=node is not None, **options)
+        value, gradient = self.forward(*arrays, need_gradient=node is not None, **options)
         if tracked > (node is not None) and grad_mode.enabled:
             if any(arg is not None and arg.requires_grad for arg in args[1:]):
                 with np.errstate(all="ignore"):
                     return self.formula(*args, **options)  # the kernel has refused what does not fit
         if node is not None:
             node = Node(self, (node, *(None,) * (len(args) - 1)), arrays, gradient, options)
-        return wrap(value, node)
+        out = wrap(value, node)
+        if grad_mode.watcher is not None:
+            options = options | {"need_gradient": node is not None}
+            grad_mode.watcher.call(self, args, arrays, options, value, out)
+        return out
 
     def check_absent(self, arg, position):
         """Refuse anything but None, and None where a tensor must be."""
@@ -60,6 +67,11 @@ class FusedLoss:
         if grad.ndim == 0:
             return gradient if grad.item() == 1 else gradient * grad
         return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
+
+
+def run_kernel(name, *arrays, **options):
+    """(value, gradient) by the kernels in use."""
+    return getattr(kernels.active, name)(*arrays, **options)
 
 
 fused = FusedLoss  # reads better over a formula

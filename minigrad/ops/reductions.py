@@ -10,6 +10,7 @@ from functools import wraps
 
 import numpy as np
 
+from ..graph import repeated
 from ..primitive import cast, primitive
 from ..tensor import Tensor, wrap
 from .elementwise import SMALL, abs, exp, maximum, minimum, sqrt, where
@@ -279,6 +280,7 @@ def _extreme(x, dim, keepdim, over_all, arg):
     return Extreme(reshape_to(values, shape=shape), reshape_to(index, shape=shape))
 
 
+@repeated
 def all(x):
     """Whether every element is true (not 0).
 
@@ -290,6 +292,7 @@ def all(x):
     return wrap((x.array != 0).all())
 
 
+@repeated
 def any(x):
     """Whether some element is true (not 0)."""
     return wrap((x.array != 0).any())

@@ -3,6 +3,7 @@
 import math
 import warnings
 
+from ..graph import repeated
 from .optimizer import Optimizer
 
 
@@ -41,13 +42,14 @@ class LRScheduler:
         """The rates in force, one per group."""
         return self._last_lr
 
+    @repeated
     def step(self):
         """Go on to the next epoch."""
         if self.steps_seen is None and self.optimizer.steps == 0:
             warnings.warn(
                 "scheduler.step() was called before optimizer.step(), so the first rate is skipped. "
                 "Call optimizer.step() first",
-                stacklevel=2,
+                stacklevel=3,  # `repeated` stands between
             )
         self.steps_seen = self.optimizer.steps
         self._advance()
@@ -176,6 +178,7 @@ class ReduceLROnPlateau(LRScheduler):
         bound = self.best * (1 + margin) if self.threshold_mode == "rel" else self.best + margin
         return metric > bound if self.mode == "max" else metric < bound
 
+    @repeated
     def step(self, metrics):
         """Report the metric of an epoch, a number or a tensor of one value."""
         metric = float(metrics)

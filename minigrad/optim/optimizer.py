@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from .. import kernels
-from ..graph import enable_grad, stamp, writes_to
+from ..graph import enable_grad, repeated, stamp, writes_to
 from ..tensor import Tensor, clear_grads, wrap
 
 
@@ -149,6 +149,7 @@ class Optimizer:
         for group in self.param_groups:
             clear_grads(group["params"], set_to_none)
 
+    @repeated
     def step(self, closure=None):
         """Update all parameters that have a gradient; the others, and their state, stay as they are.
 
