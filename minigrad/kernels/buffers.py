@@ -55,3 +55,9 @@ def empty(shape, dtype):
         while sum(buffer.nbytes for buffer in _buffers) > KEPT:
             _buffers.pop(0)
     return array
+
+
+def empty_like(array):
+    """The same with the shape and dtype of `array`."""
+    shape, dtype = array.shape, array.dtype
+    return np.empty(shape, dtype) if array.nbytes < LARGE else empty(shape, dtype)

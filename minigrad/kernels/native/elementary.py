@@ -3,14 +3,14 @@
 import numpy as np
 
 from .. import checks
-from .extension import BLOCK, from_buffer, kernels_of, readable, run
+from .extension import BLOCK, address, from_buffer, kernels_of, share
 
 
 def _elementary(function, array):
     checks.check_float(function, "array", array)
-    result, kernels = np.empty(array.shape, array.dtype), kernels_of[array.dtype]
-    address = readable(function, "array", array, kernels.array, array.dtype, array.shape)
-    run(getattr(kernels, function), array.size, BLOCK, array.size, from_buffer(kernels.array, result), address)
+    result, kernels, size = np.empty(array.shape, array.dtype), kernels_of[array.dtype], array.size
+    team, length = share(size, BLOCK, size)
+    getattr(kernels, function)(team, size, length, from_buffer(kernels.array, result), address(kernels.array, array))
     return result
 
 

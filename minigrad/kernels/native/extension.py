@@ -13,7 +13,6 @@ from .. import checks, parallel
 from .._native import ffi, lib
 
 NULL, BLOCK, ROW_BLOCK, NO_MEMORY = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK, lib.NO_MEMORY
-READABLE = 0x1 | 0x100  # NumPy's flags for C-contiguous and aligned
 INT64, FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 INT64_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "size_t[]"))
 PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
@@ -61,20 +60,25 @@ def instruction_set():
     return _instruction_set
 
 
-def run(kernel, count, block, work, *arguments):
-    """Call a kernel on [0, count), shared by threads in slices that start at multiples of `block`; its code."""
+def share(count, block, work):
+    """(team, length): who runs a kernel on [0, count), and in slices of what length, a multiple of `block`."""
     if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
-        return kernel(NULL, count, max(count, 1), *arguments)
-    team = parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather()
-    return kernel(team, count, length, *arguments)
+        return NULL, count
+    return parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather(), length
+
+
+def address(ctype, array):
+    """The address of an array, or of a copy of one that C cannot read."""
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned):
+        array = array.copy()
+    return from_buffer(ctype, array)
 
 
 def readable(function, argument, array, ctype, dtype, shape):
-    """The address of an array of this dtype and shape, or of a contiguous copy; NULL for None."""
+    """The address of an array that must be of this dtype and shape, as above; NULL for None."""
     if array is None:
         return NULL
     if array.dtype is not dtype or array.shape != shape:
         checks.check_array(function, argument, array, dtype, shape)
-    if array.flags.num & READABLE != READABLE:
-        array = array.copy()
-    return from_buffer(ctype, array)
+    return address(ctype, array)

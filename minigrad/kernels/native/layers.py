@@ -3,58 +3,50 @@
 import numpy as np
 
 from .. import checks, parallel, reference
-from ..buffers import empty
-from .extension import BLOCK, READABLE, from_buffer, instruction_set, kernels_of, readable, run
+from ..buffers import empty, empty_like
+from .extension import BLOCK, address, from_buffer, instruction_set, kernels_of, readable, share
 
-READABLE_BY_COLUMNS = 0x2 | 0x100  # NumPy's flags for Fortran-contiguous and aligned
 VECTOR = 16  # slices of columns are whole vectors
 PRODUCT_WORK = 32  # multiplications that take as long as one element of another kernel
 
 
 def relu(input):
     """max(input, 0)."""
-    if input.dtype not in kernels_of:
+    if (kernels := kernels_of.get(input.dtype)) is None:
         return reference.relu(input)
-    kernels, shape, size = kernels_of[input.dtype], input.shape, input.size
-    result = empty(shape, input.dtype)
-    address = readable("relu", "input", input, kernels.array, input.dtype, shape)
-    run(kernels.relu, size, BLOCK, size, from_buffer(kernels.array, result), address)
+    ctype, size, result = kernels.array, input.size, empty_like(input)
+    team, length = share(size, BLOCK, size)
+    kernels.relu(team, size, length, from_buffer(ctype, result), address(ctype, input))
     return result
 
 
 def relu_backward(upstream, result):
     """0 where `result`, what relu gave, is 0; else `upstream`."""
-    if result.dtype not in kernels_of:
+    if (kernels := kernels_of.get(result.dtype)) is None:
         return reference.relu_backward(upstream, result)
-    kernels, dtype, shape, size = kernels_of[result.dtype], result.dtype, result.shape, result.size
-    gradient = empty(shape, dtype)
-    addresses = (
-        readable("relu_backward", "upstream", upstream, kernels.array, dtype, shape),
-        readable("relu_backward", "result", result, kernels.array, dtype, shape),
-    )
-    run(kernels.relu_backward, size, BLOCK, size, from_buffer(kernels.array, gradient), *addresses)
+    ctype, size, gradient = kernels.array, result.size, empty_like(result)
+    slopes = readable("relu_backward", "upstream", upstream, ctype, result.dtype, result.shape)
+    team, length = share(size, BLOCK, size)
+    kernels.relu_backward(team, size, length, from_buffer(ctype, gradient), slopes, address(ctype, result))
     return gradient
 
 
 def sum_rows(matrix):
     """The sum over the rows of a matrix."""
-    if matrix.dtype not in kernels_of:
+    if (kernels := kernels_of.get(matrix.dtype)) is None:
         return reference.sum_rows(matrix)
-    (rows, columns), kernels = matrix.shape, kernels_of[matrix.dtype]
+    (rows, columns), ctype = matrix.shape, kernels.array
     sums = np.empty(columns, matrix.dtype)
-    address = readable("sum_rows", "matrix", matrix, kernels.array, matrix.dtype, matrix.shape)
-    run(kernels.sum_rows, columns, VECTOR, matrix.size, from_buffer(kernels.array, sums), rows, columns, address)
+    team, length = share(columns, VECTOR, matrix.size)
+    kernels.sum_rows(team, columns, length, from_buffer(ctype, sums), rows, columns, address(ctype, matrix))
     return sums
 
 
 def _matrix(ctype, matrix):
     """The address of a matrix in row or column order, or of a copy, and its two strides."""
-    flags = matrix.flags.num
-    if flags & READABLE == READABLE:
-        return from_buffer(ctype, matrix), matrix.shape[1], 1
-    if flags & READABLE_BY_COLUMNS == READABLE_BY_COLUMNS:
-        return from_buffer(ctype, matrix.T), 1, matrix.shape[0]
-    return _matrix(ctype, matrix.copy())
+    if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
+        return address(ctype, matrix.T), 1, matrix.shape[0]
+    return address(ctype, matrix), matrix.shape[1], 1
 
 
 def matmul(left, right, bias=None):
@@ -75,9 +67,10 @@ def matmul(left, right, bias=None):
     # Few slices, as each lays out its factors anew.
     slices = max(1, min(2 * parallel.get_num_threads(), columns // 64))
     block = -(-columns // (VECTOR * slices)) * VECTOR
-    code = run(
-        kernels.matmul, columns, block, rows * inner * columns // PRODUCT_WORK, from_buffer(ctype, result),
-        rows, inner, columns, left, *left_strides, right, *right_strides, offset,
+    team, length = share(columns, block, rows * inner * columns // PRODUCT_WORK)
+    code = kernels.matmul(
+        team, columns, length, from_buffer(ctype, result), rows, inner, columns,
+        left, *left_strides, right, *right_strides, offset,
     )  # fmt: skip
     if code:
         raise MemoryError("matmul(): no memory for copies of the factors")

@@ -3,25 +3,27 @@
 import numpy as np
 
 from .. import checks
-from ..buffers import LARGE, empty
-from .extension import BLOCK, INT64, INT64_ARRAY, NO_MEMORY, NULL, ROW_BLOCK, from_buffer, kernels_of, readable, run
+from ..buffers import empty_like
+from .extension import (
+    BLOCK, INT64, INT64_ARRAY, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable, share,
+)  # fmt: skip
 
 STREAMED = 1 << 23  # bytes of a gradient that the caches cannot hold, beside what is read, until somebody looks at it
 
 
 def _reduced(kernel, ctype, count, block, input, value_shape, arguments, reduction, divisor, need_gradient):
     """Run a loss kernel over `count` elements or rows; (value, gradient, the kernel's code)."""
-    dtype, size = input.dtype, input.size
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = np.empty(input.shape, dtype) if input.nbytes < LARGE else empty(input.shape, dtype)
+        gradient = empty_like(input)
         slopes = from_buffer(ctype, gradient)
+    team, length = share(count, block, input.size)
     if reduction == "none":
-        value = np.empty(value_shape, dtype)
-        code = run(kernel, count, block, size, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
+        value = np.empty(value_shape, input.dtype)
+        code = kernel(team, count, length, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
     else:
-        value = np.empty((), dtype)
-        code = run(kernel, count, block, size, block, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
+        value = np.empty((), input.dtype)
+        code = kernel(team, count, length, block, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
     if code == NO_MEMORY:
         raise MemoryError("no memory for the sums of a loss")
     return value, gradient, code
@@ -35,10 +37,7 @@ def _elementwise(function, input, target, weights, numbers, reduction, need_grad
     if reduction not in checks.REDUCTIONS:
         checks.check_reduction(function, reduction)
     ctype = kernels.array
-    arguments = [
-        readable(function, "input", input, ctype, dtype, shape),
-        readable(function, "target", target, ctype, dtype, shape),
-    ]
+    arguments = [address(ctype, input), readable(function, "target", target, ctype, dtype, shape)]
     for argument, array in weights:
         arguments.append(readable(function, argument, array, ctype, dtype, shape))
     arguments += numbers
@@ -92,7 +91,7 @@ def _row_arguments(function, argument, input, target, target_dtype, weight, redu
     if kernels is None or len(shape) != 2 or reduction not in checks.REDUCTIONS:
         checks.check_rows(function, argument, input)
         checks.check_reduction(function, reduction)
-    logits = readable(function, argument, input, kernels.array, dtype, shape)
+    logits = address(kernels.array, input)
     if target_dtype is INT64:
         labels = readable(function, "target", target, INT64_ARRAY, INT64, shape[:1])
     else:

@@ -4,7 +4,7 @@ import math
 
 from .. import checks
 from ..table import Table
-from .extension import BLOCK, NULL, READABLE, SIZE_ARRAY, from_buffer, kernels_of, new, run
+from .extension import BLOCK, NULL, SIZE_ARRAY, from_buffer, kernels_of, new, share
 
 
 def _written(function, argument, arrays, parameters):
@@ -29,27 +29,31 @@ def _update(function, parameters, gradients, states, *numbers):
         parameters = Table(parameters, f"{function}(): parameters")
     if parameters.addresses is None:
         find_addresses(parameters)
-    dtype = parameters.dtype
+    dtype, shapes, size = parameters.dtype, parameters.shapes, parameters.size
     kernels = kernels_of[dtype]
-    state_addresses = [
-        NULL if table is None
-        else table.addresses if isinstance(table, Table) and table.matched is parameters
-        else _written(function, name, table, parameters)
-        for name, table in states.items()
-    ]
+    arguments = [len(shapes), parameters.counts, parameters.addresses]
+    for name, table in states.items():
+        if table is None:
+            arguments.append(NULL)
+        elif type(table) is Table and table.matched is parameters:
+            arguments.append(table.addresses)
+        else:
+            arguments.append(_written(function, name, table, parameters))
 
     if isinstance(gradients, Table):
         gradients = gradients.arrays
-    shapes = [array.shape for array in gradients]
-    if shapes != parameters.shapes or [array.dtype for array in gradients].count(dtype) != len(shapes):
+    if len(gradients) != len(shapes):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-    gradients = [array if array.flags.num & READABLE == READABLE else array.copy() for array in gradients]
-    addresses = [from_buffer(kernels.array, array) for array in gradients]
-    size = parameters.size
-    run(
-        getattr(kernels, function), size, BLOCK, size, len(addresses), parameters.counts,
-        parameters.addresses, *state_addresses, new(kernels.pointers, addresses), *numbers,
-    )
+    ctype, addresses = kernels.array, []
+    for array, shape in zip(gradients, shapes):
+        if array.dtype is not dtype or array.shape != shape:
+            checks.check_array(function, f"gradients[{len(addresses)}]", array, dtype, shape)
+        flags = array.flags
+        if not (flags.c_contiguous and flags.aligned):
+            array = array.copy()
+        addresses.append(from_buffer(ctype, array))
+    team, length = share(size, BLOCK, size)
+    getattr(kernels, function)(team, size, length, *arguments, new(kernels.pointers, addresses), *numbers)
 
 
 def _sign(maximize):

@@ -2,7 +2,7 @@
 
 from .. import checks
 from ..table import Table
-from .extension import BLOCK, NULL, from_buffer, kernels_of, readable, run
+from .extension import BLOCK, NULL, from_buffer, kernels_of, readable, share
 from .optimizers import find_addresses
 
 
@@ -27,6 +27,7 @@ def make_stream(written, updated, first, second=None, *, past_caches=False):
 
     def stream():  # `outputs` holds the arrays that are written
         changed = outputs.addresses if updated else NULL
-        run(kernels.stream, size, BLOCK, size, output, len(updated), changed, *inputs, past_caches)
+        team, length = share(size, BLOCK, size)
+        kernels.stream(team, size, length, output, len(updated), changed, *inputs, past_caches)
 
     return stream
