@@ -12,28 +12,29 @@ from ..tensor import Tensor, clear_grads, wrap
 class Batch:
     """Parameters that one kernel call updates together, with pointers that stay good for many steps."""
 
-    __slots__ = ("parameters", "arrays", "writes", "states", "kept", "names", "tables", "fresh", "contiguous")
+    __slots__ = ("parameters", "kept", "states", "writes", "tables", "fresh", "contiguous")
 
     def __init__(self, parameters, states, names, fresh, contiguous):
-        self.parameters, self.states, self.names = parameters, states, names
-        self.fresh, self.contiguous = fresh, contiguous
-        self.arrays = [parameter.array for parameter in parameters]
-        self.writes = [writes_to(array) for array in self.arrays]
-        self.kept = [state[name].array for name in names for state in states]
+        arrays = [parameter.array for parameter in parameters]
+        self.parameters = list(zip(parameters, arrays))
+        self.kept = [(state, name, state[name].array) for name in names for state in states]
+        self.states, self.writes = states, [writes_to(array) for array in arrays]
         collect = kernels.Table if contiguous else list
-        columns = [collect([state[name].array for state in states]) for name in names]
-        self.tables = collect(self.arrays), dict(zip(names, columns))
+        self.tables = collect(arrays), {name: collect([state[name].array for state in states]) for name in names}
+        self.fresh, self.contiguous = fresh, contiguous
 
     def gradients(self):
         """The gradients, or None if one is missing or a pointer no longer leads to where it should."""
         found = []
-        for parameter, array in zip(self.parameters, self.arrays):
+        for parameter, array in self.parameters:
             node = parameter.node
-            if parameter.array is not array or node is None or node.grad is None:
+            if parameter.array is not array or node is None or (gradient := node.grad) is None:
                 return None
-            found.append(node.grad.array)
-        unchanged = all(map(is_, self.kept, [state[name].array for name in self.names for state in self.states]))
-        return found if unchanged else None
+            found.append(gradient.array)
+        for state, name, array in self.kept:
+            if state[name].array is not array:
+                return None
+        return found
 
 
 def is_idle(parameter):
@@ -50,16 +51,17 @@ class Plan:
         self.parameters, self.idle, self.initial, self.batches = list(parameters), idle, initial, batches
 
     def gradients(self, parameters, initial):
-        """The gradients by batch, or None for another set of parameters, gradients, arrays or kinds of state."""
+        """Pairs (batch, gradients), or None for another set of parameters, gradients, arrays or kinds of state."""
         if initial != self.initial or len(parameters) != len(self.parameters):
             return None
-        if not all(map(is_, parameters, self.parameters)):
+        if not all(map(is_, parameters, self.parameters)) or self.idle and not all(map(is_idle, self.idle)):
             return None
-        for parameter in self.idle:
-            if not is_idle(parameter):
+        found = []
+        for batch in self.batches:
+            if (gradients := batch.gradients()) is None:
                 return None
-        found = [None if batch.fresh else batch.gradients() for batch in self.batches]
-        return None if None in found else found
+            found.append((batch, gradients))
+        return found
 
 
 class Optimizer:
@@ -162,18 +164,16 @@ class Optimizer:
         due = []  # all is gathered before anything is changed
         for index, group in enumerate(self.param_groups):
             parameters, initial, plan = group["params"], self.initial_state(group), self._plans.get(index)
-            gradients = None if plan is None else plan.gradients(parameters, initial)
-            if gradients is None:
-                plan = self._plans[index] = self._make_plan(parameters, initial)
-                gradients = [batch.gradients() for batch in plan.batches]
-            due += [(group, batch, found) for batch, found in zip(plan.batches, gradients)]
-        for group, batch, gradients in due:
-            self._update_batch(group, batch, gradients)
+            found = None if plan is None else plan.gradients(parameters, initial)
+            due.append((group, self._gather(index, parameters, initial) if found is None else found))
+        for group, found in due:
+            for batch, gradients in found:
+                self._update_batch(group, batch, gradients)
         self.steps += 1
         return loss
 
-    def _make_plan(self, parameters, initial):
-        """Gather the parameters by what a kernel call must have in common, and make the state that is missing."""
+    def _gather(self, index, parameters, initial):
+        """Make the state that is missing, and pairs (batch, gradients) by what a kernel call must have in common."""
         gathered, idle = {}, []
         for parameter in parameters:
             if is_idle(parameter):
@@ -190,7 +190,9 @@ class Optimizer:
             Batch([p for p, _ in members], [state for _, state in members], tuple(initial), fresh, contiguous)
             for (_, _, fresh, contiguous), members in gathered.items()
         ]
-        return Plan(parameters, idle, initial, batches)
+        lasts = not any(batch.fresh for batch in batches)
+        self._plans[index] = Plan(parameters, idle, initial, batches) if lasts else None
+        return [(batch, batch.gradients()) for batch in batches]
 
     def _update_batch(self, group, batch, gradients):
         # The kernels in C want contiguous memory; the reference takes any.
