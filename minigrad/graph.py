@@ -11,6 +11,7 @@ import weakref
 from contextlib import ContextDecorator
 from functools import partial, wraps
 from heapq import heappop, heappush
+from pickle import PickleBuffer
 
 import numpy as np
 
@@ -110,6 +111,7 @@ def repeated(function):
 
 
 RELEASED = (None,)
+OWN_MEMORY = type(None), PickleBuffer  # bases of arrays that are no views: NumPy's, and those of kernels/buffers.py
 
 
 class Node:
@@ -264,7 +266,7 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
             node.inputs = node.saved = node.options = None
     shared = {id(gradient) for gradient in shared}
     return [
-        (node, gradient, lift is None and gradient.base is None and id(gradient) not in shared)
+        (node, gradient, lift is None and type(gradient.base) in OWN_MEMORY and id(gradient) not in shared)
         for node, gradient in (*finished, *pending.items())
     ]
 
