@@ -273,3 +273,49 @@ def test_large_gradients_are_recycled_only_when_nobody_holds_them():
     assert not np.shares_memory(buffers.empty(shape, dtype), view)
     del view
     assert address in {array.ctypes.data for array in [buffers.empty(shape, dtype) for _ in range(3)]}
+
+
+def test_memory_that_waits_for_its_next_use_is_limited(monkeypatch):
+    """What was made first is let go first, and there is an end to it."""
+    from minigrad.kernels import buffers
+
+    for name, value in (("KEPT", 4 * buffers.LARGE), ("_blocks", {}), ("_kept", 0)):
+        monkeypatch.setattr(buffers, name, value)
+    size, dtype = buffers.LARGE, np.dtype(np.uint8)
+    made = [buffers.empty((bytes,), dtype) for bytes in (size, size, 2 * size, size)]
+    assert [made[2].base] == buffers._blocks[2 * size]
+    assert [made[3].base] == buffers._blocks[size][-1:]
+    assert buffers._kept == sum(size * len(blocks) for size, blocks in buffers._blocks.items()) <= buffers.KEPT
+    made.append(buffers.empty((4 * size,), dtype))
+    assert {4 * size: [made[-1].base]} == {size: blocks for size, blocks in buffers._blocks.items() if blocks}
+
+
+def test_memory_serves_arrays_of_other_shapes():
+    """A smaller batch finds the memory of the one before, where it is of about its size."""
+    from minigrad.kernels import buffers
+
+    rows = 2 * buffers.LARGE // 64
+    first = buffers.empty((rows, 8), np.dtype(np.float64))
+    address = first.ctypes.data
+    del first
+    second = buffers.empty((2 * rows - 100, 8), np.dtype(np.float32))
+    assert second.ctypes.data == address
+    second[...] = 0
+
+
+@pytest.mark.skipif("native" not in minigrad.kernels.available(), reason="built without C kernels")
+def test_large_gradient_is_kept_as_the_kernel_gave_it(monkeypatch):
+    """It is the only holder of its memory, and so it is not copied."""
+    from minigrad.kernels import active, buffers
+
+    given, kernel = [], active.mse_loss
+
+    def spy(*args, **options):
+        given.append(kernel(*args, **options))
+        return given[-1]
+
+    monkeypatch.setattr(active, "mse_loss", spy)
+    x = minigrad.zeros(buffers.LARGE, requires_grad=True)
+    F.mse_loss(x, minigrad.ones(buffers.LARGE)).backward()
+    assert x.grad.array is given[0][1]
+    assert x.grad.array.ctypes.data % 64 == 0
