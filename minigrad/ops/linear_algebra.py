@@ -23,27 +23,18 @@ def _product(x, y, bias=None):
         return np.matmul(x, y)
     if len(x) * y.size >= SMALL_PRODUCT:
         return kernels.active.matmul(x, y, bias)
-    return _small_product(x, y, bias)
-
-
-def _small_product(x, y, bias=None):
-    """The same of two matrices with so little to do that NumPy has done it sooner than a kernel."""
-    if type(x) is not np.ndarray:
-        return x @ y
     out = x.dot(y)  # half the overhead of np.matmul
     if bias is not None:
         out += bias
     return out
 
 
-def _matmul_rules(times):
-    return lambda grad, _out, _x, y: times(grad, y.mT), lambda grad, _out, x, _y: times(x.mT, grad)
-
-
 # At least two axes on both sides; the ones before them broadcast.
-_matmul = primitive(_product, "matmul").vjps(*_matmul_rules(_product))
-# The products in the rules have as many multiplications as the one forward: its size is looked at once.
-_small_matmul = primitive(_small_product, "matmul").vjps(*_matmul_rules(_small_product))
+_matmul = primitive(_product, "matmul")
+_matmul.vjps(
+    lambda grad, _out, _x, y: _product(grad, y.mT),
+    lambda grad, _out, x, _y: _product(x.mT, grad),
+)
 
 
 @lru_cache(maxsize=64)
@@ -58,12 +49,16 @@ def _sum_rows(grad):
     return ones.dot(grad) if type(grad) is np.ndarray else ones @ grad  # several times faster than np.add.reduce
 
 
-def _linear_rules(times):
-    return (
-        lambda grad, _out, _x, weight, *_bias: times(grad, weight),
-        lambda grad, _out, x, _weight, *_bias: times(grad.T, x),
-        lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
-    )
+# For a matrix x of rows.
+_linear = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear")
+_linear.vjps(
+    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
+    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
+    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
+)
+
+# The same of matrices with so little to do that NumPy has done it sooner than a kernel, and that each call counts. The
+# products in the rules have as many multiplications as the one forward: its size is looked at once.
 
 
 def _small_linear(x, weight, bias=None):
@@ -73,9 +68,17 @@ def _small_linear(x, weight, bias=None):
     return out
 
 
-# For a matrix x of rows.
-_linear = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear").vjps(*_linear_rules(_product))
-_small_linear = primitive(_small_linear, "linear").vjps(*_linear_rules(_small_product))
+_small_matmul = primitive(lambda x, y: x.dot(y), "matmul")
+_small_matmul.vjps(
+    lambda grad, _out, _x, y: grad.dot(y.T) if type(grad) is np.ndarray else grad @ y.T,
+    lambda grad, _out, x, _y: x.T.dot(grad) if type(grad) is np.ndarray else x.T @ grad,
+)
+_small_linear = primitive(_small_linear, "linear")
+_small_linear.vjps(
+    lambda grad, _out, _x, weight, *_bias: grad.dot(weight) if type(grad) is np.ndarray else grad @ weight,
+    lambda grad, _out, x, _weight, *_bias: grad.T.dot(x) if type(grad) is np.ndarray else grad.T @ x,
+    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
+)
 
 
 def linear(input, weight, bias=None):
