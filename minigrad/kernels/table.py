@@ -18,14 +18,14 @@ class Table:
         ValueError: for an array that cannot be written in place, or that shares memory with another.
     """
 
-    __slots__ = ("addresses", "arrays", "counts", "dtype", "matched", "shapes", "size")
+    __slots__ = ("addresses", "arrays", "counts", "dtype", "shapes", "size", "update")
 
     def __init__(self, arrays, name="Table()"):
         self.arrays = tuple(arrays)
         self.dtype = self.arrays[0].dtype if self.arrays else np.dtype(np.float32)
         self.shapes = [array.shape for array in self.arrays]
         self.size = sum(array.size for array in self.arrays)
-        self.addresses = self.counts = self.matched = None  # the C side's, see native/optimizers.py
+        self.addresses = self.counts = self.update = None  # the C side's, see native/optimizers.py
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name}: array 0 is {self.dtype}, expected float32 or float64")
         for position, array in enumerate(self.arrays):

@@ -23,19 +23,6 @@ class Batch:
         self.tables = collect(arrays), {name: collect([state[name].array for state in states]) for name in names}
         self.fresh, self.contiguous = fresh, contiguous
 
-    def gradients(self):
-        """The gradients, or None if one is missing or a pointer no longer leads to where it should."""
-        found = []
-        for parameter, array in self.parameters:
-            node = parameter.node
-            if parameter.array is not array or node is None or (gradient := node.grad) is None:
-                return None
-            found.append(gradient.array)
-        for state, name, array in self.kept:
-            if state[name].array is not array:
-                return None
-        return found
-
 
 def is_idle(parameter):
     """Whether a parameter is left alone: frozen, or without a gradient."""
@@ -58,8 +45,15 @@ class Plan:
             return None
         found = []
         for batch in self.batches:
-            if (gradients := batch.gradients()) is None:
-                return None
+            gradients = []
+            for parameter, array in batch.parameters:
+                node = parameter.node
+                if parameter.array is not array or node is None or (gradient := node.grad) is None:
+                    return None
+                gradients.append(gradient.array)
+            for state, name, array in batch.kept:
+                if state[name].array is not array:
+                    return None
             found.append((batch, gradients))
         return found
 
@@ -164,16 +158,25 @@ class Optimizer:
         due = []  # all is gathered before anything is changed
         for index, group in enumerate(self.param_groups):
             parameters, initial, plan = group["params"], self.initial_state(group), self._plans.get(index)
-            found = None if plan is None else plan.gradients(parameters, initial)
-            due.append((group, self._gather(index, parameters, initial) if found is None else found))
+            if plan is None or (found := plan.gradients(parameters, initial)) is None:
+                plan = self._make_plan(parameters, initial)
+                found = plan.gradients(parameters, initial)
+                self._plans[index] = None if any(batch.fresh for batch in plan.batches) else plan
+            due.append((group, found))
         for group, found in due:
             for batch, gradients in found:
-                self._update_batch(group, batch, gradients)
+                # The kernels in C want contiguous memory; the reference takes any.
+                kernel, (parameters, state) = kernels.active if batch.contiguous else kernels.reference, batch.tables
+                step = batch.states[0]["step"] + 1
+                self.update(kernel, group, step, batch.fresh, parameters, gradients, **state)
+                stamp(batch.writes)
+                for kept in batch.states:
+                    kept["step"] = step
         self.steps += 1
         return loss
 
-    def _gather(self, index, parameters, initial):
-        """Make the state that is missing, and pairs (batch, gradients) by what a kernel call must have in common."""
+    def _make_plan(self, parameters, initial):
+        """Gather the parameters by what a kernel call must have in common, and make the state that is missing."""
         gathered, idle = {}, []
         for parameter in parameters:
             if is_idle(parameter):
@@ -190,19 +193,7 @@ class Optimizer:
             Batch([p for p, _ in members], [state for _, state in members], tuple(initial), fresh, contiguous)
             for (_, _, fresh, contiguous), members in gathered.items()
         ]
-        lasts = not any(batch.fresh for batch in batches)
-        self._plans[index] = Plan(parameters, idle, initial, batches) if lasts else None
-        return [(batch, batch.gradients()) for batch in batches]
-
-    def _update_batch(self, group, batch, gradients):
-        # The kernels in C want contiguous memory; the reference takes any.
-        kernel = kernels.active if batch.contiguous else kernels.reference
-        parameters, state = batch.tables
-        step = batch.states[0]["step"] + 1
-        self.update(kernel, group, step, batch.fresh, parameters, gradients, **state)
-        stamp(batch.writes)
-        for kept in batch.states:
-            kept["step"] = step
+        return Plan(parameters, idle, initial, batches)
 
     # Saving
 

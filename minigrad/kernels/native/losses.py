@@ -11,136 +11,126 @@ from .extension import (
 STREAMED = 1 << 23  # bytes of a gradient that the caches cannot hold, beside what is read, until somebody looks at it
 
 
-def _reduced(kernel, ctype, count, block, input, value_shape, arguments, reduction, divisor, need_gradient):
-    """Run a loss kernel over `count` elements or rows; (value, gradient, the kernel's code)."""
-    gradient, slopes = None, NULL
-    if need_gradient:
-        gradient = empty_like(input)
-        slopes = from_buffer(ctype, gradient)
-    team, length = share(count, block, input.size)
-    if reduction == "none":
-        value = np.empty(value_shape, input.dtype)
-        code = kernel(team, count, length, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
-    else:
-        value = np.empty((), input.dtype)
-        code = kernel(team, count, length, block, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
-    if code == NO_MEMORY:
-        raise MemoryError("no memory for the sums of a loss")
-    return value, gradient, code
+# The smallest losses cost what Python costs: the next two functions do everything themselves, and once.
 
 
-def _elementwise(function, input, target, weights, numbers, reduction, need_gradient):
+def _over_elements(function, input, target, weights, numbers, reduction, need_gradient):
     """A loss over elements; `weights` are pairs (argument, array or None) and `numbers` what C takes after them."""
     dtype, shape, count = input.dtype, input.shape, input.size
     if (kernels := kernels_of.get(dtype)) is None:
         checks.check_float(function, "input", input)
     if reduction not in checks.REDUCTIONS:
         checks.check_reduction(function, reduction)
+    if target.dtype is not dtype or target.shape != shape:
+        checks.check_array(function, "target", target, dtype, shape)
     ctype = kernels.array
-    arguments = [address(ctype, input), readable(function, "target", target, ctype, dtype, shape)]
+    arguments = [address(ctype, input), address(ctype, target)]
     for argument, array in weights:
         arguments.append(readable(function, argument, array, ctype, dtype, shape))
-    arguments += numbers
-    divisor = count if reduction == "mean" else 1.0
-    value, gradient, code = _reduced(
-        getattr(kernels, function), ctype, count, BLOCK, input, shape, arguments, reduction, divisor, need_gradient
-    )
+    gradient, slopes = None, NULL
+    if need_gradient:
+        gradient = empty_like(input)
+        slopes = from_buffer(ctype, gradient)
+    team, length = share(count, BLOCK, count)
+    kernel = getattr(kernels, function)
+    if reduction == "none":
+        value = np.empty(shape, dtype)
+        code = kernel(team, count, length, 0, NULL, from_buffer(ctype, value), slopes, *arguments, *numbers, 1.0)
+    else:
+        value, divisor = np.empty((), dtype), count if reduction == "mean" else 1.0
+        code = kernel(team, count, length, BLOCK, from_buffer(ctype, value), NULL, slopes, *arguments, *numbers, divisor)
+    if code == NO_MEMORY:
+        raise MemoryError(f"{function}(): no memory for the sums of blocks")
     if code:
         raise checks.bad_probability(function, input, code - 1)
     return value, gradient
 
 
-def mse_loss(input, target, *, reduction, need_gradient):
-    """(value, gradient) of the squared error."""
-    return _elementwise("mse_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
-
-
-def l1_loss(input, target, *, reduction, need_gradient):
-    """(value, gradient) of the absolute error."""
-    return _elementwise("l1_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
-
-
-def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
-    """(value, gradient) of the absolute error, rounded off within `beta`."""
-    numbers = beta, input.nbytes >= STREAMED
-    return _elementwise("smooth_l1_loss", input, target, (), numbers, reduction, need_gradient)
-
-
-def huber_loss(input, target, *, delta, reduction, need_gradient):
-    """(value, gradient) of the squared error, straightened beyond `delta`."""
-    numbers = delta, input.nbytes >= STREAMED
-    return _elementwise("huber_loss", input, target, (), numbers, reduction, need_gradient)
-
-
-def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
-    """(value, gradient) of the cross-entropy between probabilities of two classes."""
-    weights = (("weight", weight),)
-    return _elementwise("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
-
-
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
-    """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
-    weights = (("weight", weight), ("pos_weight", pos_weight))
-    return _elementwise("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
-
-
-def _row_arguments(function, argument, input, target, target_dtype, weight, reduction):
-    """The kernels, and the addresses of input, target and weight, of a loss over (rows, classes)."""
+def _over_rows(function, argument, input, target, weight, numbers, reduction, need_gradient):
+    """A loss over (rows, classes), called `argument`, with a class per row as target."""
     dtype, shape = input.dtype, input.shape
     kernels = kernels_of.get(dtype)
     if kernels is None or len(shape) != 2 or reduction not in checks.REDUCTIONS:
         checks.check_rows(function, argument, input)
         checks.check_reduction(function, reduction)
-    logits = address(kernels.array, input)
-    if target_dtype is INT64:
-        labels = readable(function, "target", target, INT64_ARRAY, INT64, shape[:1])
+    ctype, (rows, classes) = kernels.array, shape
+    if function == "cross_entropy_probabilities":
+        labels = readable(function, "target", target, ctype, dtype, shape)
     else:
-        labels = readable(function, "target", target, kernels.array, dtype, shape)
-    return kernels, [logits, labels, readable(function, "weight", weight, kernels.array, dtype, shape[1:])]
+        if target.dtype is not INT64 or target.shape != (rows,):
+            checks.check_array(function, "target", target, INT64, (rows,))
+        labels = address(INT64_ARRAY, target)
+    weights = NULL if weight is None else readable(function, "weight", weight, ctype, dtype, (classes,))
+    arguments = address(ctype, input), labels, weights, classes, *numbers
+    gradient, slopes = None, NULL
+    if need_gradient:
+        gradient = empty_like(input)
+        slopes = from_buffer(ctype, gradient)
+    team, length = share(rows, ROW_BLOCK, input.size)
+    kernel = getattr(kernels, function)
+    if reduction == "none":
+        value = np.empty(rows, dtype)
+        code = kernel(team, rows, length, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
+    else:
+        value, divisor = np.empty((), dtype), 1.0
+        if reduction == "mean":  # 0 stands for the sum of the targets' weights
+            divisor = 0.0 if function == "cross_entropy" else rows
+        code = kernel(team, rows, length, ROW_BLOCK, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
+    if code == NO_MEMORY:
+        raise MemoryError(f"{function}(): no memory for the sums of blocks")
+    if code:
+        raise checks.bad_class(function, target, code - 1, classes)
+    return value, gradient
+
+
+def mse_loss(input, target, *, reduction, need_gradient):
+    """(value, gradient) of the squared error."""
+    return _over_elements("mse_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
+
+
+def l1_loss(input, target, *, reduction, need_gradient):
+    """(value, gradient) of the absolute error."""
+    return _over_elements("l1_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
+
+
+def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
+    """(value, gradient) of the absolute error, rounded off within `beta`."""
+    numbers = beta, input.nbytes >= STREAMED
+    return _over_elements("smooth_l1_loss", input, target, (), numbers, reduction, need_gradient)
+
+
+def huber_loss(input, target, *, delta, reduction, need_gradient):
+    """(value, gradient) of the squared error, straightened beyond `delta`."""
+    numbers = delta, input.nbytes >= STREAMED
+    return _over_elements("huber_loss", input, target, (), numbers, reduction, need_gradient)
+
+
+def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between probabilities of two classes."""
+    weights = (("weight", weight),)
+    return _over_elements("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
+    """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
+    weights = (("weight", weight), ("pos_weight", pos_weight))
+    return _over_elements("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
 
 
 def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
-    kernels, arguments = _row_arguments("cross_entropy", "logits", logits, target, INT64, weight, reduction)
-    rows, classes = logits.shape
-    divisor = 0.0 if reduction == "mean" else 1.0  # 0 stands for the sum of the targets' weights
-    arguments += (classes, ignore_index, label_smoothing)
-    value, gradient, code = _reduced(
-        kernels.cross_entropy, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction, divisor,
-        need_gradient,
-    )
-    if code:
-        raise checks.bad_class("cross_entropy", target, code - 1, classes)
-    return value, gradient
+    numbers = ignore_index, label_smoothing
+    return _over_rows("cross_entropy", "logits", logits, target, weight, numbers, reduction, need_gradient)
 
 
 def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
-    function = "cross_entropy_probabilities"
-    kernels, arguments = _row_arguments(function, "logits", logits, target, None, weight, reduction)
-    rows, classes = logits.shape
-    arguments += (classes, label_smoothing)
-    divisor = rows if reduction == "mean" else 1.0
-    value, gradient, _ = _reduced(
-        kernels.cross_entropy_probabilities, kernels.array, rows, ROW_BLOCK, logits, (rows,), arguments, reduction,
-        divisor, need_gradient,
-    )
-    return value, gradient
+    function, numbers = "cross_entropy_probabilities", (label_smoothing,)
+    return _over_rows(function, "logits", logits, target, weight, numbers, reduction, need_gradient)
 
 
 def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need_gradient):
     """(value, gradient) of the hinge loss over classes, to the power `p`."""
-    function = "multi_margin_loss"
-    kernels, arguments = _row_arguments(function, "scores", scores, target, INT64, weight, reduction)
     if p not in (1, 2):
-        checks.check_power(function, p)
-    rows, classes = scores.shape
-    arguments += (classes, p, margin)
-    divisor = rows if reduction == "mean" else 1.0
-    value, gradient, code = _reduced(
-        kernels.multi_margin_loss, kernels.array, rows, ROW_BLOCK, scores, (rows,), arguments, reduction, divisor,
-        need_gradient,
-    )
-    if code:
-        raise checks.bad_class(function, target, code - 1, classes)
-    return value, gradient
+        checks.check_power("multi_margin_loss", p)
+    return _over_rows("multi_margin_loss", "scores", scores, target, weight, (p, margin), reduction, need_gradient)

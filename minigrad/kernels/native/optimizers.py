@@ -1,19 +1,51 @@
 """Optimizer updates, in place, many parameters at once."""
 
 import math
+from operator import is_
 
 from .. import checks
 from ..table import Table
 from .extension import BLOCK, NULL, SIZE_ARRAY, from_buffer, kernels_of, new, share
 
 
-def _written(function, argument, arrays, parameters):
-    """The addresses of state, once it is found to match the parameters."""
-    table = arrays if isinstance(arrays, Table) else Table(arrays, f"{function}(): {argument}")
-    checks.check_lists(function, parameters.arrays, {argument: table.arrays})
-    find_addresses(table)
-    table.matched = parameters
-    return table.addresses
+# The names of what is kept between steps, in C's order.
+STATES = {
+    "sgd": ("momentum_buffers",),
+    "adagrad": ("sums",),
+    "rmsprop": ("square_avgs", "grad_avgs", "momentum_buffers"),
+    "adam": ("exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"),
+    "adamw": ("exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"),
+}
+
+
+class Update:
+    """What a kernel is called with, step after step, for as long as the same tables are updated."""
+
+    __slots__ = ("arguments", "dtype", "function", "kernel", "kernels", "lasts", "shapes", "size", "states")
+
+    def __init__(self, function, parameters, states):
+        tables = [
+            table if table is None or isinstance(table, Table) else Table(table, f"{function}(): {name}")
+            for name, table in zip(STATES[function], states)
+        ]
+        for name, table in zip(STATES[function], tables):
+            if table is not None:
+                checks.check_lists(function, parameters.arrays, {name: table.arrays})
+        for table in (parameters, *tables):
+            if table is not None and table.addresses is None:
+                find_addresses(table)
+        self.function, self.states = function, states
+        self.lasts = all(state is table for state, table in zip(states, tables))  # what lists hold may change
+        self.dtype, self.shapes, self.size = parameters.dtype, parameters.shapes, parameters.size
+        self.kernels = kernels_of[self.dtype]
+        self.kernel = getattr(self.kernels, function)
+        addresses = [NULL if table is None else table.addresses for table in tables]
+        self.arguments = len(self.shapes), parameters.counts, parameters.addresses, *addresses
+
+    def serves(self, function, states):
+        """Whether another call with the same parameters may use it."""
+        same = self.lasts and self.function == function and self.kernels is kernels_of[self.dtype]
+        return same and all(map(is_, self.states, states))
 
 
 def find_addresses(table):
@@ -23,28 +55,20 @@ def find_addresses(table):
     table.counts = new(SIZE_ARRAY, [array.size for array in table.arrays])
 
 
-def _update(function, parameters, gradients, states, *numbers):
-    """One optimizer step; `states` maps the names of what is kept between steps to arrays or None, in C's order."""
+def _update(function, parameters, gradients, states, numbers):
+    """One optimizer step. What it needs beside gradients and numbers is kept with the table of the parameters."""
     if not isinstance(parameters, Table):
         parameters = Table(parameters, f"{function}(): parameters")
-    if parameters.addresses is None:
-        find_addresses(parameters)
-    dtype, shapes, size = parameters.dtype, parameters.shapes, parameters.size
-    kernels = kernels_of[dtype]
-    arguments = [len(shapes), parameters.counts, parameters.addresses]
-    for name, table in states.items():
-        if table is None:
-            arguments.append(NULL)
-        elif type(table) is Table and table.matched is parameters:
-            arguments.append(table.addresses)
-        else:
-            arguments.append(_written(function, name, table, parameters))
+    update = parameters.update
+    if update is None or not update.serves(function, states):
+        update = parameters.update = Update(function, parameters, states)
+    dtype, shapes, size = update.dtype, update.shapes, update.size
 
     if isinstance(gradients, Table):
         gradients = gradients.arrays
     if len(gradients) != len(shapes):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-    ctype, addresses = kernels.array, []
+    ctype, addresses = update.kernels.array, []
     for array, shape in zip(gradients, shapes):
         if array.dtype is not dtype or array.shape != shape:
             checks.check_array(function, f"gradients[{len(addresses)}]", array, dtype, shape)
@@ -53,7 +77,7 @@ def _update(function, parameters, gradients, states, *numbers):
             array = array.copy()
         addresses.append(from_buffer(ctype, array))
     team, length = share(size, BLOCK, size)
-    getattr(kernels, function)(team, size, length, *arguments, new(kernels.pointers, addresses), *numbers)
+    update.kernel(team, size, length, *update.arguments, new(update.kernels.pointers, addresses), *numbers)
 
 
 def _sign(maximize):
@@ -65,15 +89,14 @@ def sgd(
     lr, momentum, dampening, nesterov, weight_decay, maximize, first,
 ):
     """Stochastic gradient descent, in place. The first step with momentum starts the buffers at the gradient."""
-    states = {"momentum_buffers": momentum_buffers}
     numbers = lr, momentum, dampening, weight_decay, _sign(maximize), bool(nesterov), bool(first)
-    _update("sgd", parameters, gradients, states, *numbers)
+    _update("sgd", parameters, gradients, (momentum_buffers,), numbers)
 
 
 def adagrad(parameters, gradients, sums, *, lr, lr_decay, weight_decay, eps, maximize, step):
     """Adagrad, in place; `step` counts from 1."""
-    rate = lr / (1 + (step - 1) * lr_decay)
-    _update("adagrad", parameters, gradients, {"sums": sums}, rate, weight_decay, eps, _sign(maximize))
+    numbers = lr / (1 + (step - 1) * lr_decay), weight_decay, eps, _sign(maximize)
+    _update("adagrad", parameters, gradients, (sums,), numbers)
 
 
 def rmsprop(
@@ -81,8 +104,8 @@ def rmsprop(
     lr, alpha, eps, weight_decay, momentum, maximize,
 ):
     """RMSprop, in place; centred if `grad_avgs` are given, with momentum if `momentum_buffers` are."""
-    states = {"square_avgs": square_avgs, "grad_avgs": grad_avgs, "momentum_buffers": momentum_buffers}
-    _update("rmsprop", parameters, gradients, states, lr, alpha, eps, weight_decay, momentum, _sign(maximize))
+    numbers = lr, alpha, eps, weight_decay, momentum, _sign(maximize)
+    _update("rmsprop", parameters, gradients, (square_avgs, grad_avgs, momentum_buffers), numbers)
 
 
 def adam(
@@ -90,10 +113,9 @@ def adam(
     lr, beta1, beta2, eps, weight_decay, maximize, step,
 ):
     """Adam, in place; `step` counts from 1. AMSGrad if `max_exp_avg_sqs` are given."""
-    states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
     correction = math.sqrt(1 - beta2**step)
     numbers = lr * correction / (1 - beta1**step), beta1, beta2, eps * correction, weight_decay, _sign(maximize)
-    _update("adam", parameters, gradients, states, *numbers)
+    _update("adam", parameters, gradients, (exp_avgs, exp_avg_sqs, max_exp_avg_sqs), numbers)
 
 
 def adamw(
@@ -101,7 +123,6 @@ def adamw(
     lr, beta1, beta2, eps, weight_decay, maximize, step,
 ):
     """Adam with decoupled weight decay, in place; `step` counts from 1."""
-    states = {"exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "max_exp_avg_sqs": max_exp_avg_sqs}
     correction, decay = math.sqrt(1 - beta2**step), 1 - lr * weight_decay
     numbers = lr * correction / (1 - beta1**step), beta1, beta2, eps * correction, decay, _sign(maximize)
-    _update("adamw", parameters, gradients, states, *numbers)
+    _update("adamw", parameters, gradients, (exp_avgs, exp_avg_sqs, max_exp_avg_sqs), numbers)
