@@ -16,7 +16,7 @@ from types import MethodType
 
 import numpy as np
 
-from . import graph
+from . import graph, kernels
 from .graph import Node, grad_mode
 from .nn.module import settings
 from .tensor import Tensor, wrap
@@ -357,7 +357,7 @@ class jit:
 
     def look_around(self):
         """What the function finds beside its arguments, as far as can be seen from here."""
-        return [settings[0], *(cell.cell_contents for cell in self.cells), *map(self.globals.get, self.names)]
+        return [settings[0], kernels.active, *(cell.cell_contents for cell in self.cells), *map(self.globals.get, self.names)]
 
     def watch(self, key, before, args, named):
         """Run the function; its result, and why there is no program of it, if so."""

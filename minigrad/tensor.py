@@ -401,12 +401,13 @@ def lift(node):
 def accumulate(finished):
     """Add finished gradients to those that their nodes keep."""
     for node, gradient, owned in finished:
-        if isinstance(gradient, Tensor):
+        if owned and node.grad is None and gradient.flags.c_contiguous:  # as the optimizers' kernels want it
+            node.grad = wrap(gradient)
+        elif isinstance(gradient, Tensor):
             # A clone, because one gradient may belong to several tensors.
             node.grad = gradient.clone() if node.grad is None else node.grad + gradient
         elif node.grad is None:
-            keep = owned and gradient.flags.c_contiguous  # the optimizers' kernels want it so
-            node.grad = wrap(gradient if keep else np.array(gradient, order="C"))
+            node.grad = wrap(np.array(gradient, order="C"))
         else:
             node.grad.array += gradient
             touch(node.grad.array)

@@ -5,8 +5,6 @@ memory; backward only multiplies by what flows in. The formula serves where that
 the backward pass is itself differentiated, and when another argument than `input` requires grad.
 """
 
-from functools import partial
-
 import numpy as np
 
 from .. import kernels
@@ -25,10 +23,14 @@ class FusedLoss:
 
     def __init__(self, formula):
         self.formula, self.__name__ = formula, formula.__name__
-        self.forward = partial(run_kernel, self.__name__)
         arguments = formula.__code__.co_argcount
         # Backward of backward reads all of them.
         self.rules, self.reads = (self.backward, *[None] * (arguments - 1)), (tuple(range(arguments)),)
+
+    @property
+    def forward(self):
+        """(value, gradient) of arrays, by the kernels in use."""
+        return getattr(kernels.active, self.__name__)
 
     def __call__(self, *args, **options):
         arrays, tracked = [], 0
@@ -67,11 +69,6 @@ class FusedLoss:
         if grad.ndim == 0:
             return gradient if grad.item() == 1 else gradient * grad
         return gradient * grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim))
-
-
-def run_kernel(name, *arrays, **options):
-    """(value, gradient) by the kernels in use."""
-    return getattr(kernels.active, name)(*arrays, **options)
 
 
 fused = FusedLoss  # reads better over a formula
