@@ -18,6 +18,10 @@
 #define JOIN(name, precision, level) JOIN_NOW(name, precision, level)
 #define KERNEL(name) JOIN(name, PRECISION, LEVEL)
 
+/* Numbers in a line of the cache. A long loop asks memory for the lines that come next, one at a time: when many are
+ * asked for at once, it waits for them. */
+#define STRIP (LINE / sizeof(REAL))
+
 /* For products of matrices, which the baseline leaves to NumPy: how wide a vector is, how many rows of sums the
  * registers hold, and a b + c, rounded once. */
 #define MULTIPLY_ADD_f32_v3 _mm256_fmadd_ps

@@ -48,20 +48,26 @@ static ALWAYS_INLINE REAL KERNEL(log_near_1)(const REAL f, const REAL low)
     return f - (s * (f - z * q) - low);
 }
 
-/* log(x) + correction, for finite x > 0 and a correction far smaller than x's last place.
- * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)). For x = 0 it is near the logarithm of the least number. */
-static ALWAYS_INLINE REAL KERNEL(finite_log)(const REAL x, const REAL correction)
-{
-    const REAL two_to_mantissa = (REAL)((BITS)1 << MANTISSA_BITS);
-    const BITS one = KERNEL(to_bits)(1), root_half = KERNEL(to_bits)((REAL)0.70710678118654752440);
+#define TWO_TO_MANTISSA ((REAL)((BITS)1 << MANTISSA_BITS))
 
-    const int denormal = x < SMALLEST_NORMAL;
-    const BITS bits = KERNEL(to_bits)(denormal ? x * two_to_mantissa : x) + (one - root_half);
+/* log(x) - excess, for finite x > 0 and an excess far smaller than x's last place; `lifted` is x, or if `lift`,
+ * x 2^MANTISSA_BITS, and not denormal. x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)).
+ * For x = 0, lifted, it is near the logarithm of the least number. */
+static ALWAYS_INLINE REAL KERNEL(lifted_log)(const REAL lifted, const int lift, const REAL excess)
+{
+    const BITS one = KERNEL(to_bits)(1), root_half = KERNEL(to_bits)((REAL)0.70710678118654752440);
+    const BITS bits = KERNEL(to_bits)(lifted) + (one - root_half);
     const REAL f = KERNEL(from_bits)((bits & (((BITS)1 << MANTISSA_BITS) - 1)) + root_half) - 1;
-    /* An integer below 2^MANTISSA_BITS becomes a REAL by standing in the mantissa of two_to_mantissa. */
-    const REAL exponent = KERNEL(from_bits)((bits >> MANTISSA_BITS) | KERNEL(to_bits)(two_to_mantissa));
-    const REAL k = exponent - (two_to_mantissa + EXPONENT_BIAS + (denormal ? MANTISSA_BITS : 0));
-    return k * LN2_HIGH + KERNEL(log_near_1)(f, k * LN2_LOW + correction);
+    /* An integer below 2^MANTISSA_BITS becomes a REAL by standing in the mantissa of TWO_TO_MANTISSA. */
+    const REAL exponent = KERNEL(from_bits)((bits >> MANTISSA_BITS) | KERNEL(to_bits)(TWO_TO_MANTISSA));
+    const REAL k = exponent - (TWO_TO_MANTISSA + EXPONENT_BIAS + (lift ? MANTISSA_BITS : 0));
+    return k * LN2_HIGH + KERNEL(log_near_1)(f, k * LN2_LOW - excess);
+}
+
+static ALWAYS_INLINE REAL KERNEL(finite_log)(const REAL x, const REAL excess)
+{
+    const int denormal = x < SMALLEST_NORMAL;
+    return KERNEL(lifted_log)(denormal ? x * TWO_TO_MANTISSA : x, denormal, excess);
 }
 
 /* What finite_log(x) is to become at the ends of its range. */
@@ -74,12 +80,12 @@ static ALWAYS_INLINE REAL KERNEL(log_at_ends)(const REAL x, REAL logarithm)
 
 static ALWAYS_INLINE REAL KERNEL(scalar_log)(const REAL x) { return KERNEL(log_at_ends)(x, KERNEL(finite_log)(x, 0)); }
 
-/* log(1 + x): 1 + x is rounded to u, and what that lost changes the logarithm by lost / u. */
+/* log(1 + x): 1 + x is rounded to u, and what that gained changes the logarithm by gained / u. */
 static ALWAYS_INLINE REAL KERNEL(scalar_log1p)(const REAL x)
 {
     const REAL u = 1 + x;
-    const REAL lost = x < 1 ? x - (u - 1) : 1 - (u - x);
-    return KERNEL(log_at_ends)(u, KERNEL(finite_log)(u, lost / u));
+    const REAL gained = x < 1 ? (u - 1) - x : (u - x) - 1;
+    return KERNEL(log_at_ends)(u, KERNEL(finite_log)(u, gained / u));
 }
 
 void KERNEL(exp)(const size_t begin, const size_t end, REAL *restrict result, const REAL *restrict input)

@@ -2,9 +2,12 @@
  * `in_favour`; with e = e^-|x|, which never overflows, their logarithms are log(1 + e) + |x| and log(1 + e), and their
  * slopes 1 and -e over 1 + e, turned round for x < 0. For y in [0, 1] nothing cancels but what must: losses and slopes
  * near 0 keep their digits. NaN reaches the cost through |x|. */
-static ALWAYS_INLINE KERNEL(term) KERNEL(logit_entropy)(const REAL x, const REAL y, const REAL pos_weight)
+static ALWAYS_INLINE REAL KERNEL(exp_of_minus_size)(const REAL x) { return KERNEL(scalar_exp)(-ABSOLUTE(x)); }
+
+static ALWAYS_INLINE KERNEL(term) KERNEL(logit_entropy)(const REAL x, const REAL y, const REAL pos_weight,
+                                                        const REAL e)
 {
-    const REAL size = ABSOLUTE(x), e = KERNEL(scalar_exp)(-size);
+    const REAL size = ABSOLUTE(x);
     const REAL negative = 1 - y, positive = pos_weight * y;
     const REAL against = x < 0 ? positive : negative, in_favour = x < 0 ? negative : positive;
     const REAL slope = (against - in_favour * e) / (1 + e);
@@ -17,6 +20,6 @@ void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t e
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
                                               const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(logit_entropy), 0, begin, end, block_sums, values, gradient, input, target,
-                             weight, pos_weight, 1, divisor);
+    KERNEL(elementwise_loss)(KERNEL(logit_entropy), KERNEL(exp_of_minus_size), 0, begin, end, block_sums, values,
+                             gradient, input, target, weight, pos_weight, 1, divisor);
 }

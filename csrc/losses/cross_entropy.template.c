@@ -128,7 +128,7 @@ size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restr
         if (classes <= SHORT_ROW) {
             KERNEL(cross_entropy_turned)(&options, losses, slopes, x, y, rows);
         } else {
-            KERNEL(look_at_rows)(&found, slopes, x, rows, classes, first + rows < end);
+            KERNEL(look_at_rows)(&found, slopes, x, rows, classes);
             for (size_t i = 0; i < rows; i++) {
                 REAL *const own = slopes ? slopes + i * classes : NULL;
                 if (y[i] >= 0)

@@ -12,27 +12,55 @@ static ALWAYS_INLINE REAL KERNEL(smoothed_target)(const KERNEL(target_smoothing)
     return (o->keep * y + o->spread) * (o->weight ? o->weight[c] : 1);
 }
 
-static inline double KERNEL(probabilities_row)(const KERNEL(target_smoothing) *const o, REAL *restrict gradient,
-                                               const REAL *restrict x, const REAL *restrict target,
-                                               const REAL largest, const double sum, const REAL log_sum)
+/* The sums of t_c and of t_c (largest - x_c), which is never negative: so a loss near 0 keeps its digits. */
+typedef struct {
+    double targets[LANES], costs[LANES];
+} KERNEL(target_sums);
+
+static ALWAYS_INLINE void KERNEL(add_targets)(KERNEL(target_sums) *restrict sums,
+                                              const KERNEL(target_smoothing) *const o, const size_t start,
+                                              const size_t count, const REAL *restrict x,
+                                              const REAL *restrict target, const REAL largest)
 {
     REAL targets[CHUNK], costs[CHUNK];
-    double target_lanes[LANES] = {0}, cost_lanes[LANES] = {0};
-    for (size_t start = 0; start < o->classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, o->classes - start);
-        for (size_t i = 0; i < count; i++) {
-            targets[i] = KERNEL(smoothed_target)(o, start + i, target[start + i]);
-            costs[i] = targets[i] * ((largest - x[start + i]) + log_sum);
-        }
-        KERNEL(add_to_lanes)(target_lanes, targets, count);
-        KERNEL(add_to_lanes)(cost_lanes, costs, count);
+    for (size_t i = 0; i < count; i++) {
+        targets[i] = KERNEL(smoothed_target)(o, start + i, target[start + i]);
+        costs[i] = targets[i] * (largest - x[start + i]);
     }
+    KERNEL(add_to_lanes)(sums->targets, targets, count);
+    KERNEL(add_to_lanes)(sums->costs, costs, count);
+}
+
+static ALWAYS_INLINE double KERNEL(probabilities_row)(const KERNEL(target_smoothing) *const o, REAL *restrict gradient,
+                                                      const REAL *restrict target,
+                                                      const KERNEL(target_sums) *const sums, const double sum,
+                                                      const REAL log_sum)
+{
+    const double total = KERNEL(join_lanes)(sums->targets);
     if (gradient) {
-        const REAL of_exps = (REAL)(KERNEL(join_lanes)(target_lanes) / sum);
+        const REAL of_exps = (REAL)(total / sum);
         for (size_t c = 0; c < o->classes; c++)
             gradient[c] = (gradient[c] * of_exps - KERNEL(smoothed_target)(o, c, target[c])) * o->scale;
     }
-    return KERNEL(join_lanes)(cost_lanes);
+    return KERNEL(join_lanes)(sums->costs) + total * log_sum;
+}
+
+/* One row of more than CHUNK classes, which is read from memory only once. */
+static inline double KERNEL(long_probabilities_row)(const KERNEL(target_smoothing) *const o, REAL *restrict gradient,
+                                                    const REAL *restrict x, const REAL *restrict target)
+{
+    REAL scratch[CHUNK];
+    double lanes[LANES] = {0};
+    KERNEL(target_sums) sums = {{0}, {0}};
+    const REAL largest = KERNEL(maximum)(x, o->classes);
+    for (size_t start = 0; start < o->classes; start += CHUNK) {
+        const size_t count = smaller(CHUNK, o->classes - start);
+        KERNEL(chunk_of_exps)(gradient ? gradient + start : scratch, lanes, x + start, count, largest, o->classes,
+                              target + start);
+        KERNEL(add_targets)(&sums, o, start, count, x, target, largest);
+    }
+    const double sum = KERNEL(join_lanes)(lanes);
+    return KERNEL(probabilities_row)(o, gradient, target, &sums, sum, KERNEL(scalar_log1p)((REAL)(sum - 1)));
 }
 
 /* The same for up to TURNED short rows. */
@@ -48,13 +76,13 @@ static inline void KERNEL(probabilities_turned)(const KERNEL(target_smoothing) *
     for (size_t c = 0; c < o->classes; c++)
         for (size_t lane = 0; lane < TURNED; lane++) {
             targets[c][lane] = KERNEL(smoothed_target)(o, c, targets[c][lane]);
-            costs[c][lane] = targets[c][lane] * ((s.largest[lane] - s.x[c][lane]) + s.log_sum[lane]);
+            costs[c][lane] = targets[c][lane] * (s.largest[lane] - s.x[c][lane]);
         }
     for (size_t c = 0; c < o->classes; c++)
         for (size_t lane = 0; lane < TURNED; lane++) target_sum[lane] += targets[c][lane];
     for (size_t c = 0; c < o->classes; c++)
         for (size_t lane = 0; lane < TURNED; lane++) cost_sum[lane] += costs[c][lane];
-    memcpy(losses, cost_sum, sizeof cost_sum);
+    for (size_t lane = 0; lane < TURNED; lane++) losses[lane] = cost_sum[lane] + target_sum[lane] * s.log_sum[lane];
     if (!gradient) return;
     for (size_t lane = 0; lane < TURNED; lane++) of_exps[lane] = (REAL)(target_sum[lane] / s.sum[lane]);
     for (size_t c = 0; c < o->classes; c++)
@@ -81,12 +109,16 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
         REAL *const slopes = gradient ? gradient + first * classes : NULL;
         if (classes <= SHORT_ROW) {
             KERNEL(probabilities_turned)(&options, losses, slopes, x, y, rows);
+        } else if (classes <= CHUNK) {
+            KERNEL(look_at_rows)(&found, slopes, x, rows, classes);
+            for (size_t i = 0; i < rows; i++) {
+                KERNEL(target_sums) sums = {{0}, {0}};
+                KERNEL(add_targets)(&sums, &options, 0, classes, x + i * classes, y + i * classes, found.largest[i]);
+                losses[i] = KERNEL(probabilities_row)(&options, slopes ? slopes + i * classes : NULL, y + i * classes,
+                                                      &sums, found.sum[i], found.log_sum[i]);
+            }
         } else {
-            KERNEL(look_at_rows)(&found, slopes, x, rows, classes, first + rows < end);
-            for (size_t i = 0; i < rows; i++)
-                losses[i] = KERNEL(probabilities_row)(&options, slopes ? slopes + i * classes : NULL, x + i * classes,
-                                                      y + i * classes, found.largest[i], found.sum[i],
-                                                      found.log_sum[i]);
+            losses[0] = KERNEL(long_probabilities_row)(&options, slopes, x, y);
         }
         for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
     }

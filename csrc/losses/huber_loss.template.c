@@ -1,6 +1,7 @@
 /* d^2 / 2 for d = |x - y| < delta, delta (d - delta/2) from there on */
-static ALWAYS_INLINE KERNEL(term) KERNEL(huber_error)(const REAL x, const REAL y, const REAL delta)
+static ALWAYS_INLINE KERNEL(term) KERNEL(huber_error)(const REAL x, const REAL y, const REAL delta, const REAL no_part)
 {
+    (void)no_part;
     const REAL difference = x - y, distance = ABSOLUTE(difference);
     const REAL slope = difference > delta ? delta : difference < -delta ? -delta : difference;
     return (KERNEL(term)){
@@ -13,6 +14,6 @@ void KERNEL(huber_loss)(const size_t begin, const size_t end, double *restrict b
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
                         const double delta, const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(huber_error), streamed, begin, end, block_sums, values, gradient, input,
+    KERNEL(elementwise_loss)(KERNEL(huber_error), NULL, streamed, begin, end, block_sums, values, gradient, input,
                              target, NULL, NULL, delta, divisor);
 }

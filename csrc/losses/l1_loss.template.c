@@ -1,7 +1,8 @@
 /* |x - y|, with slope 0 where they meet */
-static ALWAYS_INLINE KERNEL(term) KERNEL(absolute_error)(const REAL x, const REAL y, const REAL unused)
+static ALWAYS_INLINE KERNEL(term) KERNEL(absolute_error)(const REAL x, const REAL y, const REAL unused,
+                                                         const REAL no_part)
 {
-    (void)unused;
+    (void)unused, (void)no_part;
     const REAL difference = x - y;
     return (KERNEL(term)){ABSOLUTE(difference), (REAL)((difference > 0) - (difference < 0))};
 }
@@ -10,6 +11,6 @@ void KERNEL(l1_loss)(const size_t begin, const size_t end, double *restrict bloc
                      REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
                      const int streamed, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(absolute_error), streamed, begin, end, block_sums, values, gradient, input,
+    KERNEL(elementwise_loss)(KERNEL(absolute_error), NULL, streamed, begin, end, block_sums, values, gradient, input,
                              target, NULL, NULL, 0, divisor);
 }

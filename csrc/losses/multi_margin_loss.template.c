@@ -1,4 +1,14 @@
 /* With z_c = margin - x_y + x_c, a row costs w_y / C times the sum of z_c^p over classes c != y with z_c > 0. */
+static ALWAYS_INLINE void KERNEL(margin_terms)(REAL *restrict costs, REAL *restrict slopes, const REAL *restrict x,
+                                               const size_t count, const REAL base, const int squared)
+{
+    for (size_t i = 0; i < count; i++) {
+        const REAL z = base + x[i];
+        costs[i] = z > 0 ? (squared ? z * z : z) : 0;
+        slopes[i] = z > 0 ? (squared ? 2 * z : 1) : 0;
+    }
+}
+
 static inline double KERNEL(multi_margin_row)(REAL *restrict gradient, const REAL *restrict x, const size_t y,
                                               const size_t classes, const int squared, const REAL margin,
                                               const double factor, const double divisor)
@@ -7,12 +17,13 @@ static inline double KERNEL(multi_margin_row)(REAL *restrict gradient, const REA
     REAL costs[CHUNK], slopes[CHUNK];
     double cost_lanes[LANES] = {0}, slope_lanes[LANES] = {0};
     for (size_t start = 0; start < classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, classes - start);
-        for (size_t i = 0; i < count; i++) {
-            const REAL z = base + x[start + i];
-            costs[i] = z > 0 ? (squared ? z * z : z) : 0;
-            slopes[i] = z > 0 ? (squared ? 2 * z : 1) : 0;
+        const size_t count = smaller(CHUNK, classes - start), whole = count - count % STRIP;
+        for (size_t i = 0; i < whole; i += STRIP) { /* meanwhile memory brings what comes next */
+            fetch_line(x + start + i, CHUNK * sizeof *x);
+            if (gradient) fetch_line_to_write(gradient + start + i, CHUNK * sizeof *gradient);
+            KERNEL(margin_terms)(costs + i, slopes + i, x + start + i, STRIP, base, squared);
         }
+        KERNEL(margin_terms)(costs + whole, slopes + whole, x + start + whole, count - whole, base, squared);
         if (y >= start && y - start < count) costs[y - start] = slopes[y - start] = 0;
         KERNEL(add_to_lanes)(cost_lanes, costs, count);
         if (!gradient) continue;

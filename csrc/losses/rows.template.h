@@ -1,20 +1,31 @@
 /* What losses over rows of classes share. */
 
-/* The sum of exp(x - largest) over a row, by chunks; the exponentials stay in `exps` unless it is NULL.
- * Meanwhile the next row is fetched, if there is one: memory would rest else. */
+/* exps = exp(x - largest) over a chunk of a long row, added to the lanes. Meanwhile memory brings the same chunk of the
+ * next row, and what follows in `exps` and, unless it is NULL, in `beside`. */
+static ALWAYS_INLINE void KERNEL(chunk_of_exps)(REAL *restrict exps, double *restrict lanes, const REAL *restrict x,
+                                                const size_t count, const REAL largest, const size_t classes,
+                                                const REAL *const beside)
+{
+    const size_t whole = count - count % STRIP;
+    for (size_t i = 0; i < whole; i += STRIP) {
+        fetch_line(x + i, classes * sizeof *x);
+        fetch_line_to_write(exps + i, CHUNK * sizeof *exps);
+        if (beside) fetch_line(beside + i, CHUNK * sizeof *beside);
+        for (size_t j = 0; j < STRIP; j++) exps[i + j] = KERNEL(scalar_exp)(x[i + j] - largest);
+    }
+    for (size_t i = whole; i < count; i++) exps[i] = KERNEL(scalar_exp)(x[i] - largest);
+    KERNEL(add_to_lanes)(lanes, exps, count);
+}
+
+/* The sum of exp(x - largest) over a long row; the exponentials stay in `exps` unless it is NULL. */
 static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restrict row, const size_t classes,
-                                         const REAL largest, const int has_next)
+                                         const REAL largest)
 {
     REAL scratch[CHUNK];
     double lanes[LANES] = {0};
-    for (size_t start = 0; start < classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, classes - start);
-        REAL *const chunk = exps ? exps + start : scratch;
-        if (has_next) fetch(row + classes + start, count * sizeof *row);
-        if (has_next && exps) fetch_to_write(exps + classes + start, count * sizeof *exps);
-        for (size_t i = 0; i < count; i++) chunk[i] = KERNEL(scalar_exp)(row[start + i] - largest);
-        KERNEL(add_to_lanes)(lanes, chunk, count);
-    }
+    for (size_t start = 0; start < classes; start += CHUNK)
+        KERNEL(chunk_of_exps)(exps ? exps + start : scratch, lanes, row + start, smaller(CHUNK, classes - start),
+                              largest, classes, NULL);
     return KERNEL(join_lanes)(lanes);
 }
 
@@ -33,12 +44,12 @@ static inline size_t KERNEL(rows_together)(const size_t classes)
 
 /* `rows`, which are not short, are at most rows_together(classes). The exps stay in `exps` unless it is NULL. */
 static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, REAL *exps, const REAL *logits,
-                                        const size_t rows, const size_t classes, const int has_next)
+                                        const size_t rows, const size_t classes)
 {
     REAL scratch[CHUNK], rest[LANES];
     for (size_t row = 0; row < rows; row++) found->largest[row] = KERNEL(maximum)(logits + row * classes, classes);
     if (classes > CHUNK) {
-        found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0], has_next);
+        found->sum[0] = KERNEL(sum_of_exps)(exps, logits, classes, found->largest[0]);
     } else {
         if (!exps) exps = scratch;
         for (size_t row = 0; row < rows; row++)

@@ -10,13 +10,17 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error)(const REAL x, const REAL 
     };
 }
 
-static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error_quotient)(const REAL x, const REAL y, const REAL beta)
+static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error_quotient)(const REAL x, const REAL y, const REAL beta,
+                                                                const REAL no_part)
 {
+    (void)no_part;
     return KERNEL(smooth_error)(x, y, beta, 0);
 }
 
-static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error_product)(const REAL x, const REAL y, const REAL beta)
+static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error_product)(const REAL x, const REAL y, const REAL beta,
+                                                               const REAL no_part)
 {
+    (void)no_part;
     return KERNEL(smooth_error)(x, y, beta, 1);
 }
 
@@ -27,9 +31,9 @@ void KERNEL(smooth_l1_loss)(const size_t begin, const size_t end, double *restri
     int exponent;
     const REAL rounded = (REAL)beta;
     if (frexp((double)rounded, &exponent) == 0.5 && rounded * (1 / rounded) == 1)
-        KERNEL(elementwise_loss)(KERNEL(smooth_error_product), streamed, begin, end, block_sums, values, gradient,
-                                 input, target, NULL, NULL, beta, divisor);
+        KERNEL(elementwise_loss)(KERNEL(smooth_error_product), NULL, streamed, begin, end, block_sums, values,
+                                 gradient, input, target, NULL, NULL, beta, divisor);
     else
-        KERNEL(elementwise_loss)(KERNEL(smooth_error_quotient), streamed, begin, end, block_sums, values, gradient,
-                                 input, target, NULL, NULL, beta, divisor);
+        KERNEL(elementwise_loss)(KERNEL(smooth_error_quotient), NULL, streamed, begin, end, block_sums, values,
+                                 gradient, input, target, NULL, NULL, beta, divisor);
 }
