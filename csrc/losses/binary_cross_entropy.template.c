@@ -2,7 +2,8 @@
  * Only the logarithm of the nearer one, x or 1 - x, which is then exact, can be large. */
 static ALWAYS_INLINE REAL KERNEL(log_of_nearer)(const REAL x)
 {
-    return KERNEL(lifted_log)((x < (REAL)0.5 ? x : 1 - x) * TWO_TO_MANTISSA, 1, 0);
+    const REAL nearer = ABSOLUTE(x < (REAL)0.5 ? x : 1 - x); /* -0 is a probability, too */
+    return KERNEL(lifted_log)(nearer * TWO_TO_MANTISSA, 1, 0);
 }
 
 static ALWAYS_INLINE KERNEL(term) KERNEL(binary_entropy)(const REAL x, const REAL y, const REAL unused,

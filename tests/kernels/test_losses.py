@@ -67,6 +67,17 @@ def test_native_equals_reference(native, name, dtype, reduction):
         assert_close(gradient, expected_gradient, what=("gradient", shape))
 
 
+@each_dtype
+def test_probabilities_at_the_ends(native, dtype):
+    """0 of either sign, the least number, and 1."""
+    x = np.array([0.0, -0.0, np.finfo(dtype).smallest_subnormal, 1.0] * 16, dtype)
+    target = np.repeat(np.array([0.0, 0.25, 0.5, 1.0], dtype), 16)
+    value, gradient = native.binary_cross_entropy(x, target, reduction="none", need_gradient=True)
+    expected_value, expected_gradient = reference.binary_cross_entropy(x, target, reduction="none", need_gradient=True)
+    assert_close(value, expected_value)
+    assert_close(gradient, expected_gradient)
+
+
 @each_loss
 @each_dtype
 @each_reduction
