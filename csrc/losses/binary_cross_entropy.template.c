@@ -2,8 +2,8 @@
  * Only the logarithm of the nearer one, x or 1 - x, which is then exact, can be large. */
 static ALWAYS_INLINE REAL KERNEL(log_of_nearer)(const REAL x)
 {
-    const REAL nearer = ABSOLUTE(x < (REAL)0.5 ? x : 1 - x); /* -0 is a probability, too */
-    return KERNEL(lifted_log)(nearer * TWO_TO_MANTISSA, 1, 0);
+    const REAL lifted = (x < (REAL)0.5 ? x : 1 - x) * TWO_TO_MANTISSA;
+    return KERNEL(lifted_log)(ABSOLUTE(lifted), 1, 0); /* -0 is a probability, too */
 }
 
 static ALWAYS_INLINE KERNEL(term) KERNEL(binary_entropy)(const REAL x, const REAL y, const REAL unused,
