@@ -236,9 +236,15 @@ class Program:
         self.kinds = [(array.shape, array.dtype) for array in self.arrays]
         given = [name for name in watch.arrays if name[0] in "xp"]
         lines = [f"def program({', '.join(given)}):", *freeing(watch.lines, watch.arrays)]
-        self.source = "\n    ".join(lines)
-        exec(compile(self.source, "<minigrad.program>", "exec"), objects := dict(watch.objects))
-        self.run = objects["program"]
+        self.source, self.objects = "\n    ".join(lines), watch.objects
+        self.run = made(self.source, self.objects)
+
+    def timed(self, clock):
+        """`run` with a look at the clock before each line and at the end; it returns the times."""
+        first, *lines, _ = self.source.split("\n    ")
+        looks = [look for line in lines for look in (line, "times.append(clock())")]
+        source = "\n    ".join([first, "times = [clock()]", *looks, "return times"])
+        return made(source, {**self.objects, "clock": clock})
 
     def fits(self):
         """Whether the tensors that it reads beside its arguments are as they were; brings their arrays up to date."""
@@ -249,6 +255,12 @@ class Program:
             return True
         self.arrays = arrays
         return self.kinds == [(array.shape, array.dtype) for array in arrays]
+
+
+def made(source, objects):
+    """The function `program` that the lines define."""
+    exec(compile(source, "<minigrad.program>", "exec"), variables := dict(objects))
+    return variables["program"]
 
 
 def freeing(lines, arrays):

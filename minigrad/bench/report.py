@@ -10,8 +10,6 @@ import statistics
 
 import numpy as np
 
-from .steps import PHASES
-
 UNSTABLE = 0.1  # times are, if the middle half of the turns spreads over more than this share of the median
 RESAMPLES = 2000
 
@@ -72,7 +70,7 @@ def record(measured):
     others = [name for name in measured.seconds if name not in ("minigrad", "limit")]
     facts["ratios"] = {name: ratio(measured.seconds[name], ours) for name in others}
     if measured.phases:
-        facts["phases"] = {name: dict(zip(PHASES, times)) for name, times in measured.phases.items()}
+        facts["phases"] = measured.phases
     return facts | {"seconds": measured.seconds}
 
 

@@ -25,8 +25,8 @@ def numbers(row):
 def build_step(library, row):
     """In minigrad, or in PyTorch with the fused optimizer.
 
-    Returns the step, the losses of the first ten, and a step that returns the seconds of each of its phases, which a
-    program does not have.
+    Returns the step, the losses of the first ten, and a step that returns the seconds of each of its phases; in place of
+    phases a program has lines.
     """
     weights, inputs, classes = numbers(row)
     nn, layers = library.nn, []
@@ -60,11 +60,26 @@ def build_step(library, row):
         times.append(time.perf_counter())
         optimizer.step()
         times.append(time.perf_counter())
-        return [after - before for before, after in itertools.pairwise(times)]
+        return differences(PHASES, times)
 
-    is_program = row.kernel.name == "training_step_jit" and library.__name__ == "minigrad"
-    run, phases = (partial(library.jit(step), x, y), None) if is_program else (partial(step, x, y), timed)
-    return run, lambda: {"losses": np.array([run().item() for _ in range(STEPS_COMPARED)])}, phases
+    run = partial(step, x, y)
+    if row.kernel.name == "training_step_jit" and library.__name__ == "minigrad":
+        jitted = library.jit(step)
+        run, timed = partial(jitted, x, y), partial(time_lines, jitted, x.numpy(), y.numpy())
+    return run, lambda: {"losses": np.array([run().item() for _ in range(STEPS_COMPARED)])}, timed
+
+
+def differences(names, times):
+    """Seconds by name, from what the clock said before each and after the last."""
+    return {name: after - before for name, (before, after) in zip(names, itertools.pairwise(times))}
+
+
+def time_lines(jitted, *arrays):
+    """The seconds that each line of the program takes, one after the other, by what the line calls."""
+    (program,) = jitted.programs.values()
+    lines = program.source.split("\n    ")[1:-1]
+    names = [line.split("(")[0] for line in lines]
+    return differences(names, program.timed(time.perf_counter)(*arrays, *program.arrays))
 
 
 def build_step_jax(row):

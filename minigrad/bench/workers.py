@@ -110,10 +110,11 @@ class Bench:
         return self.call.seconds(statistics.median(times))
 
     def phases(self, seconds):
-        """The same of each phase of the call; None if it has none."""
+        """The same of each phase of the call, by name; nothing if it has none."""
         if self.call.phases is None:
-            return None
-        return [statistics.median(times) for times in zip(*self.samples(self.call.phases, seconds))]
+            return {}
+        found = self.samples(self.call.phases, seconds)
+        return {phase: statistics.median(times[phase] for times in found) for phase in found[0]}
 
     def config(self):
         """How minigrad's kernels run here."""
