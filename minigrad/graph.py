@@ -264,11 +264,11 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
         if not retain_graph:  # what is left of the node can only say that it is used up
             node.parents = RELEASED
             node.inputs = node.saved = node.options = None
-    shared = {id(gradient) for gradient in shared}
-    return [
-        (node, gradient, lift is None and type(gradient.base) in OWN_MEMORY and id(gradient) not in shared)
-        for node, gradient in (*finished, *pending.items())
-    ]
+    finished += pending.items()
+    if lift is not None:
+        return [(node, gradient, False) for node, gradient in finished]
+    shared = set(map(id, shared))
+    return [(node, gradient, type(gradient.base) in OWN_MEMORY and id(gradient) not in shared) for node, gradient in finished]
 
 
 def check_dtype(result, target, primitive):

@@ -361,13 +361,15 @@ def run_backward(tensors, gradients, retain_graph=None, create_graph=False, want
                     f"backward(): grad can be left out only for a single value, got shape {tensor.shape}. "
                     "Pass gradient=, or reduce with .sum() or .mean()"
                 )
-            gradient = wrap(one(tensor.array.shape, tensor.array.dtype))
+            array = one(tensor.array.shape, tensor.array.dtype)
         elif not isinstance(gradient, Tensor) or gradient.shape != tensor.shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             raise RuntimeError(f"backward(): gradient must be a tensor of shape {tensor.shape}, got {got}")
         elif gradient.dtype != tensor.dtype:
             raise RuntimeError(f"backward(): gradient must be {tensor.dtype}, got {gradient.dtype}")
-        seeds.append((node, gradient if create_graph else gradient.array))
+        else:
+            array = gradient.array
+        seeds.append((node, array if not create_graph else wrap(array) if gradient is None else gradient))
     retain_graph = create_graph if retain_graph is None else retain_graph
     enabled, grad_mode.enabled = grad_mode.enabled, create_graph
     walk = graph.backward if grad_mode.watcher is None else grad_mode.watcher.backward
