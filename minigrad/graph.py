@@ -31,6 +31,7 @@ class set_grad_enabled(ContextDecorator):
     """Switch recording on or off, in this thread: at once, for a `with` block, or as a decorator."""
 
     def __init__(self, mode):
+        tell_watcher("it calls set_grad_enabled(). Use no_grad()")
         self.mode, self.previous = bool(mode), grad_mode.enabled
         grad_mode.enabled = self.mode
 
@@ -108,6 +109,12 @@ def repeated(function):
         return function(*args, **named) if watcher is None else watcher.repeat(function, args, named)
 
     return either
+
+
+def repeat_methods(cls, *names):
+    """The same for methods that a subclass defines."""
+    for name in vars(cls).keys() & set(names):
+        setattr(cls, name, repeated(vars(cls)[name]))
 
 
 RELEASED = (None,)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .graph import repeated
+
 
 class Generator:
     """A stream of random numbers of its own: NumPy's PCG64 (O'Neill 2014), seeded by `seed` or at random.
@@ -19,6 +21,7 @@ class Generator:
     def __init__(self, seed=None):
         self.manual_seed(np.random.SeedSequence().entropy if seed is None else seed)
 
+    @repeated
     def manual_seed(self, seed):
         """Start the stream again from `seed`, a non-negative integer. Returns the generator."""
         if not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -44,6 +47,7 @@ class Generator:
         """
         return self.numpy.bit_generator.state
 
+    @repeated
     def set_state(self, state):
         """Go on from what `get_state` returned."""
         self.numpy.bit_generator.state = state
@@ -52,6 +56,7 @@ class Generator:
 default_generator = Generator()
 
 
+@repeated
 def manual_seed(seed):
     """Seed the random numbers of minigrad. Returns the default generator.
 

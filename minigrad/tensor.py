@@ -317,7 +317,7 @@ def current_node(tensor):
     view = tensor.view_of
     if view is not None and view.base.node is not view.base_node and not isinstance(view.base.node, Leaf):
         again = view.base
-        with graph.set_grad_enabled(True):  # it is in the graph, whoever asks
+        with graph.enable_grad():  # it is in the graph, whoever asks
             for primitive, options in view.steps:
                 again = primitive(again, **options)
         replace_node(tensor, again.node)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..graph import repeated
+from ..graph import repeated, tell_watcher
 from ..ops import losses as fused
 from ..ops.elementwise import relu, sigmoid, softplus, tanh
 from ..ops.linear_algebra import linear
@@ -60,7 +60,6 @@ def _dropout_mask(shape, dtype, p, generator):
     return wrap(kept.astype(dtype) * np.asarray(1 / (1 - p) if p < 1 else 0, dtype))
 
 
-@repeated
 def one_hot(target, num_classes=-1):
     """Rows of zeros with a 1 at each class: result[..., c] = 1 where target = c.
 
@@ -80,7 +79,14 @@ def one_hot(target, num_classes=-1):
         tensor([[1, 0, 0],
                 [0, 0, 1]])
     """
-    classes = int(target.array.max()) + 1 if num_classes == -1 else num_classes
+    if num_classes == -1:
+        tell_watcher("the shape of one_hot() depends on values. Give num_classes")
+        num_classes = int(target.array.max()) + 1
+    return _one_hot(target, num_classes)
+
+
+@repeated
+def _one_hot(target, classes):
     if target.dtype.kind not in "iu" or target.numel() and not 0 <= target.array.min() <= target.array.max() < classes:
         raise ValueError(f"one_hot(): target must hold integers from 0 to {classes - 1}")
     return wrap((target.array[..., None] == np.arange(classes)).astype(np.int64))

@@ -10,7 +10,15 @@ from ..tensor import Tensor, clear_grads
 
 Keys = namedtuple("Keys", "missing_keys unexpected_keys")
 
-settings = [0]  # how often an attribute of some module was set: what was seen of modules before may be out of date
+
+class Settings:
+    """What may have changed about modules, for those who saw them before."""
+
+    changes = 0  # how often an attribute of some module got another value
+    modes = 0  # a number for which modules are in training, and which are not
+
+
+settings = Settings()
 
 
 class Parameter(Tensor):
@@ -72,8 +80,15 @@ class Module:
                 f"{type(self).__name__}: {name} is a Parameter and would no longer be trained as {type(value).__name__}. "
                 f"Use Parameter(...), or change {name}.data"
             )
+        if name == "training":
+            settings.modes ^= hash(id(self)) if value != self.training else 0
+        elif vars(self).get(name, settings) is not value:
+            settings.changes += 1
         super().__setattr__(name, value)
-        settings[0] += 1
+
+    def __delattr__(self, name):
+        settings.changes += 1
+        super().__delattr__(name)
 
     # What it holds
 

@@ -56,9 +56,11 @@ def _positions(index):
 def _plain(index):
     """An integer, a slice, None, `...`, or an array of its own: backward reads it again."""
     if isinstance(index, (Tensor, np.ndarray, np.integer, list, range)):
-        if isinstance(index, Tensor) and (index.ndim == 0 or index.dtype == bool):
+        if isinstance(index, Tensor) and index.ndim == 0:
             tell_watcher("it looks at values to index")
         index = _positions(index).array
+        if index.dtype == bool:
+            tell_watcher("it picks by a mask, so that the size of the result depends on values")
         if not index.size and index.dtype.kind == "f":
             index = index.astype(np.int64)  # an empty list
         return int(index) if index.ndim == 0 and index.dtype.kind in "iu" else index
@@ -93,7 +95,7 @@ def gather(x, dim, index):
                 [4]])
     """
     axis = axis_of(dim, x.ndim, "gather")
-    picks = np.array(index.array if isinstance(index, Tensor) else index)
+    picks = _positions(index).array
     if picks.ndim != x.ndim or picks.dtype.kind not in "iu":
         raise RuntimeError(f"gather(): index must hold integers in {x.ndim} axes, got {picks.dtype} {picks.shape}")
     mesh = list(np.ogrid[tuple(slice(n) for n in picks.shape)])

@@ -244,7 +244,7 @@ def split(x, split_size, dim=0):
         split_size = [min(split_size, total - start) for start in range(0, total, split_size)]
     if sum(split_size) != total:
         raise RuntimeError(f"split(): sizes {list(split_size)} must add up to {total}, the size of dim {dim}")
-    ends = np.cumsum(split_size)
+    ends = np.cumsum(split_size).tolist()
     return tuple(x[(slice(None),) * axis + (slice(end - n, end),)] for end, n in zip(ends, split_size))
 
 

@@ -3,7 +3,7 @@
 import math
 import warnings
 
-from ..graph import repeated
+from ..graph import repeat_methods, repeated, tell_watcher
 from .optimizer import Optimizer
 
 
@@ -20,6 +20,9 @@ class LRScheduler:
     """
 
     not_saved = ("optimizer",)
+
+    def __init_subclass__(cls):
+        repeat_methods(cls, "step")
 
     def __init__(self, optimizer, last_epoch=-1):
         if not isinstance(optimizer, Optimizer):
@@ -40,6 +43,7 @@ class LRScheduler:
 
     def get_last_lr(self):
         """The rates in force, one per group."""
+        tell_watcher("it reads a learning rate")
         return self._last_lr
 
     @repeated

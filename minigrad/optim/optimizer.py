@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from .. import kernels
-from ..graph import enable_grad, repeated, stamp, writes_to
+from ..graph import enable_grad, repeat_methods, repeated, stamp, tell_watcher, writes_to
 from ..tensor import Tensor, clear_grads, wrap
 
 
@@ -56,6 +56,14 @@ class Plan:
                     return None
             found.append((batch, gradients))
         return found
+
+
+class Group(dict):
+    """A parameter group."""
+
+    def __setitem__(self, name, value):
+        tell_watcher(f"it sets {name} of a parameter group. Use a scheduler, or set it outside")
+        super().__setitem__(name, value)
 
 
 class Optimizer:
@@ -115,7 +123,7 @@ class Optimizer:
             if parameter in known:
                 raise ValueError(f"{self._name}: params[{i}] appears more than once")
             known.add(parameter)
-        group = {"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
+        group = Group({"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}})
         self.check(group)
         self.param_groups.append(group)
 
@@ -138,8 +146,12 @@ class Optimizer:
         """Update many parameters by one call of a function of `kernel`."""
         raise NotImplementedError
 
+    def __init_subclass__(cls):
+        repeat_methods(cls, "step", "zero_grad")
+
     # The loop
 
+    @repeated
     def zero_grad(self, set_to_none=True):
         """Forget the gradients, or fill them with zeros."""
         for group in self.param_groups:
