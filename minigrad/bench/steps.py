@@ -62,11 +62,11 @@ def build_step(library, row):
         times.append(time.perf_counter())
         return differences(PHASES, times)
 
-    run = partial(step, x, y)
+    run, phases = partial(step, x, y), timed
     if row.kernel.name == "training_step_jit" and library.__name__ == "minigrad":
         jitted = library.jit(step)
-        run, timed = partial(jitted, x, y), partial(time_lines, jitted, x.numpy(), y.numpy())
-    return run, lambda: {"losses": np.array([run().item() for _ in range(STEPS_COMPARED)])}, timed
+        run, phases = partial(jitted, x, y), partial(time_lines, jitted, x.numpy(), y.numpy())
+    return run, lambda: {"losses": np.array([run().item() for _ in range(STEPS_COMPARED)])}, phases
 
 
 def differences(names, times):
