@@ -13,7 +13,6 @@ from functools import partial, update_wrapper
 from operator import is_
 from types import CodeType, FunctionType, MethodType
 
-import numpy as np
 
 from . import kernels
 from .graph import grad_mode
@@ -193,6 +192,7 @@ class jit:
             self.programs = None
             return self.function(*args, **named), "an argument is a list, dictionary or set, which may change unseen"
         own = [wrap(arg.array.view()) if isinstance(arg, Tensor) else arg for arg in everything]  # two may be one
+        lent = [getattr(arg, "array", None) for arg in own]
         modes = settings.modes
         grad_mode.watcher = watch = Watch([arg for arg in own if isinstance(arg, Tensor)])
         try:
@@ -200,7 +200,7 @@ class jit:
             watch.finish(result)
         finally:
             grad_mode.watcher = None
-            hand_back(everything, own)
+            hand_back(everything, own, lent)
         if modes != settings.modes or not all(map(is_, self.look_around(), self.around)):
             self.programs = None  # it will do so again
             return result, "it sets attributes of a module, or variables around it"
@@ -237,11 +237,11 @@ class ByIdentity:
         return type(other) is ByIdentity and other.thing is self.thing
 
 
-def hand_back(given, own):
-    """Give the arguments what the function gave to those that stood for them."""
-    for arg, stand_in in zip(given, own):
+def hand_back(given, own, lent):
+    """Give the arguments what the function gave to those that stood for them, which had the arrays `lent`."""
+    for arg, stand_in, array in zip(given, own, lent):
         if isinstance(arg, Tensor):
-            if stand_in.array.base is None or not np.may_share_memory(stand_in.array, arg.array):
+            if stand_in.array is not array:
                 arg.array = stand_in.array
             if stand_in.node is not None:
                 arg.node = stand_in.node
