@@ -13,7 +13,6 @@ from functools import partial, update_wrapper
 from operator import is_
 from types import CodeType, FunctionType, MethodType
 
-
 from . import kernels
 from .graph import grad_mode
 from .nn.module import settings
