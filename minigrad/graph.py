@@ -11,7 +11,9 @@ import weakref
 from contextlib import ContextDecorator
 from functools import partial, wraps
 from heapq import heappop, heappush
+from inspect import getattr_static
 from pickle import PickleBuffer
+from types import FunctionType
 
 import numpy as np
 
@@ -108,13 +110,21 @@ def repeated(function):
         watcher = grad_mode.watcher
         return function(*args, **named) if watcher is None else watcher.repeat(function, args, named)
 
+    either.is_repeated = True
     return either
 
 
-def repeat_methods(cls, *names):
-    """The same for methods that a subclass defines."""
-    for name in vars(cls).keys() & set(names):
-        setattr(cls, name, repeated(vars(cls)[name]))
+class RepeatedMethods:
+    """A class whose methods named in `repeated_methods` are such functions, also where a subclass defines them."""
+
+    repeated_methods = ()
+
+    def __init_subclass__(cls, **named):
+        super().__init_subclass__(**named)
+        for name in cls.repeated_methods:
+            method = getattr_static(cls, name, None)
+            if isinstance(method, FunctionType) and not hasattr(method, "is_repeated"):
+                setattr(cls, name, repeated(method))
 
 
 RELEASED = (None,)

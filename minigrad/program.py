@@ -33,7 +33,7 @@ class Program:
         self.guarded = self.tensors + [tensor.view_of.base for tensor in self.tensors if tensor.view_of]
         self.nodes = [tensor.node for tensor in self.guarded]
         self.arrays = [tensor.array for tensor in self.tensors]
-        self.kinds = [(array.shape, array.dtype) for array in self.arrays]
+        self.kinds = kinds(self.arrays)
         given = [name for name in watch.arrays if name[0] in "xp"]
         lines = [f"def program({', '.join(given)}):", *freeing(watch.lines, watch.arrays)]
         self.source, self.objects = "\n    ".join(lines), watch.objects
@@ -53,8 +53,15 @@ class Program:
         arrays = [tensor.array for tensor in self.tensors]
         if all(map(is_, arrays, self.arrays)):
             return True
+        if kinds(arrays) != self.kinds:
+            return False
         self.arrays = arrays
-        return self.kinds == [(array.shape, array.dtype) for array in arrays]
+        return True
+
+
+def kinds(arrays):
+    """What a program depends on in arrays."""
+    return [(array.shape, array.dtype, array.strides) for array in arrays]
 
 
 def made(source, objects):
@@ -85,9 +92,10 @@ class jit:
     Its arguments are tensors that require no gradient, and hashable values; it returns tensors outside the graph, numbers,
     None, or tuples of these. There is a program for each combination of shapes, dtypes, strides and other values of the
     arguments, of the grad mode, and of which modules are in training. They are made anew when another attribute of a
-    module is set, when a tensor begins or ceases to require grad, and when a variable that the function reads, global or
-    of a scope around it, names another object; so for functions of the same file that it calls. Parameters, random
-    numbers, and the learning rates that optimizers use, are read anew in each call.
+    module is set, when a tensor that it computes with begins or ceases to require grad, and when a variable that the
+    function reads, global or of a scope around it, names another object; so for functions of the same file that it calls
+    by name, not for methods. Parameters, random numbers, and the learning rates that optimizers use, are read anew in
+    each call.
 
     A function that looks at values (`item()`, `if x.sum() > 0`), writes in place, reads or sets `.grad`, or does not do the
     same calls twice has no program: it runs as ever, and a RuntimeWarning says why. What is not seen, and so stays as it
@@ -187,9 +195,11 @@ class jit:
         if any(isinstance(arg, Tensor) and arg.requires_grad for arg in everything):
             self.programs[key] = False
             return self.function(*args, **named), "an argument requires grad"
-        if any(isinstance(arg, (list, dict, set)) for arg in everything):
+        try:
+            hash(everything)
+        except TypeError as error:
             self.programs = None
-            return self.function(*args, **named), "an argument is a list, dictionary or set, which may change unseen"
+            return self.function(*args, **named), f"an argument may change unseen ({error})"
         own = [wrap(arg.array.view()) if isinstance(arg, Tensor) else arg for arg in everything]  # two may be one
         lent = [getattr(arg, "array", None) for arg in own]
         modes = settings.modes
@@ -253,20 +263,28 @@ def surroundings(function):
     """
     cells, variables, waiting, seen = [], [], [function], set()
     while waiting:
-        function = waiting.pop()
-        while inner := function.func if isinstance(function, partial) else getattr(function, "__wrapped__", None):
-            function = inner
-        function = getattr(function, "__func__", function)
-        if not isinstance(function, FunctionType) or function in seen or function.__module__ == __name__:
-            continue
-        seen.add(function)
-        there, own_cells = function.__globals__, function.__closure__ or ()
-        names = globals_of(function.__code__)
-        cells += own_cells
-        variables += [(there, name) for name in names]
-        found = [there.get(name) for name in names] + [content(cell) for cell in own_cells]
-        waiting += [value for value in found if getattr(getattr(value, "__wrapped__", value), "__globals__", None) is there]
+        chain = unwrapped(waiting.pop())
+        there = getattr(chain[-1], "__globals__", None)
+        for function in chain:
+            if not isinstance(function, FunctionType) or function.__globals__ is not there or function in seen:
+                continue
+            seen.add(function)
+            names, own_cells = globals_of(function.__code__), function.__closure__ or ()
+            cells += own_cells
+            variables += [(there, name) for name in names]
+            found = [there.get(name) for name in names] + [content(cell) for cell in own_cells]
+            waiting += [value for value in found if getattr(unwrapped(value)[-1], "__globals__", None) is there]
     return cells, variables
+
+
+def unwrapped(function):
+    """A function, and those that it stands for, one within the other."""
+    chain = [getattr(function, "__func__", function)]
+    while inner := chain[-1].func if isinstance(chain[-1], partial) else getattr(chain[-1], "__wrapped__", None):
+        chain.append(getattr(inner, "__func__", inner))
+    if not isinstance(chain[-1], (FunctionType, type)) and isinstance(getattr(type(chain[-1]), "forward", None), FunctionType):
+        chain.append(type(chain[-1]).forward)  # a module
+    return chain
 
 
 def globals_of(code):

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import graph
 from .graph import Node, grad_mode
+from .random import Generator
 from .tensor import Tensor, wrap
 
 LITERALS = (type(None), bool, int, str, type(...))
@@ -110,6 +111,8 @@ class Watch:
             name = f"t{len(self.lines)}"
             text = f"{name} = {text}"
             self.name(f"{name}.array", result.array)
+        elif not isinstance(result, (Generator, type(None))):
+            self.refuse(f"{function.__name__}() returned {type(result).__name__}, which may be another the next time")
         self.lines.append(text)
         return result
 
@@ -131,6 +134,7 @@ class Watch:
         self.lines.append(f"return {self.returned(result)}")
         for node in self.nodes:
             node.primitive = node.primitive.primitive
+        self.nodes.clear()
 
     def returned(self, result):
         """How the program writes what the function returned."""

@@ -323,3 +323,84 @@ def test_few_programs_are_kept():
     assert len(double.programs) <= 64
     assert double.__name__ == "<lambda>"
     assert double.source is None
+
+
+def test_modes_of_many_modules_do_not_cancel():
+    for _ in range(30):
+        model = nn.Sequential(*(nn.Dropout(0.5) for _ in range(3)))
+        predict = minigrad.jit(lambda x, model=model: model(x) * 1)
+        for _ in range(3):
+            predict(minigrad.ones(50))
+        model.eval()
+        assert {1.0} == set(predict(minigrad.ones(50)).tolist())
+
+
+def test_what_raised_once_raises_again():
+    weight, bias = minigrad.ones(3, 2), minigrad.ones(3)
+    linear = minigrad.jit(lambda x: nn.functional.linear(x, weight, bias))
+    for _ in range(3):
+        linear(minigrad.ones(1, 2))
+    bias.data = minigrad.ones(1)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="linear"):
+            linear(minigrad.ones(1, 2))
+
+
+def test_strides_of_what_it_reads():
+    """A copy here is a view there."""
+    weight = minigrad.from_numpy(np.asfortranarray(np.ones((2, 3), np.float32)))
+    flat = minigrad.jit(lambda: weight.reshape(-1))
+    for _ in range(3):
+        flat()
+    assert is_program(flat)
+    weight.data = minigrad.ones(2, 3)
+    with pytest.warns(RuntimeWarning, match="view"):
+        flat()
+
+
+def scaled(function):
+    @functools.wraps(function)
+    def wrapper(x):
+        return function(x) * RATE
+
+    return wrapper
+
+
+class Scaled(nn.Module):
+    def forward(self, x):
+        return x * RATE
+
+
+@pytest.mark.parametrize("function", [scaled(lambda x: x * 1), Scaled()], ids=["decorated", "module"])
+def test_globals_of_decorators_and_modules_are_seen(function):
+    global RATE
+    jitted = minigrad.jit(function)
+    for RATE in (1.0, 2.0):
+        for _ in range(4):
+            assert [RATE] * 2 == jitted(minigrad.ones(2)).tolist()
+        assert is_program(jitted)
+
+
+def test_methods_of_mixins():
+    class Every:
+        def step(self, closure=None):
+            super().step(closure)
+            for group in self.param_groups:
+                group["lr"] *= 0.5
+
+    class Mixed(Every, optim.SGD):
+        pass
+
+    p = minigrad.zeros(1, requires_grad=True)
+    optimizer = Mixed([p], lr=1.0)
+
+    @minigrad.jit
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+
+    for _ in range(5):
+        step(minigrad.ones(1))
+    assert is_program(step)
+    assert [-1.9375] == p.tolist()

@@ -16,6 +16,16 @@ model = nn.Linear(3, 3)
 counter, sgd = iter(range(1000)), optim.SGD([q], lr=0.1)
 
 
+class Telling(optim.lr_scheduler.StepLR):
+    def step(self):
+        super().step()
+        return self.get_last_lr()[0]
+
+
+telling = Telling(optim.SGD([minigrad.ones(1, requires_grad=True)], lr=0.1), 2)
+telling.optimizer.steps = 1  # or it warns of the wrong order
+
+
 class Square(minigrad.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -71,6 +81,8 @@ REFUSED = {
     "double backward": (double, "keeps a graph"),
     "a Function": (lambda x: Square.apply(q * x).sum().backward(), "Square, a Function"),
     "a learning rate": (lambda x: sgd.param_groups[0].__setitem__("lr", 0.1), "sets lr"),
+    "learning rates": (lambda x: sgd.param_groups[0].update(lr=0.1), "changes a parameter group"),
+    "what a scheduler returns": (lambda x: x * telling.step(), "returned float"),
     "one_hot of unknown width": (lambda x: F.one_hot((x > 0).long()).float() * 1, "Give num_classes"),
     "set_grad_enabled": (lambda x: (minigrad.set_grad_enabled(True), x * 2)[1], "set_grad_enabled"),
     "its argument": (lambda x: x, "did not compute"),

@@ -1,6 +1,8 @@
 """`Parameter`, `Module`, and the modules that hold other modules."""
 
 from collections import namedtuple
+from random import getrandbits
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,7 +17,12 @@ class Settings:
     """What may have changed about modules, for those who saw them before."""
 
     changes = 0  # how often an attribute of some module got another value
-    modes = 0  # a number for which modules are in training, and which are not
+    modes = 0  # a number for which modules are in training: that of each comes in or goes out when it changes over
+    tokens = WeakKeyDictionary()
+
+    def token(self, module):
+        """A number of the module's own; neighbouring ids would cancel each other."""
+        return self.tokens.setdefault(module, getrandbits(64))
 
 
 settings = Settings()
@@ -81,7 +88,7 @@ class Module:
                 f"Use Parameter(...), or change {name}.data"
             )
         if name == "training":
-            settings.modes ^= hash(id(self)) if value != self.training else 0
+            settings.modes ^= settings.token(self) if bool(value) != bool(self.training) else 0
         elif vars(self).get(name, settings) is not value:
             settings.changes += 1
         super().__setattr__(name, value)

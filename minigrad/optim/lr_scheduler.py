@@ -3,11 +3,11 @@
 import math
 import warnings
 
-from ..graph import repeat_methods, repeated, tell_watcher
+from ..graph import RepeatedMethods, tell_watcher
 from .optimizer import Optimizer
 
 
-class LRScheduler:
+class LRScheduler(RepeatedMethods):
     """The base of the schedulers by epoch: a subclass gives the rates of the groups for `self.last_epoch`.
 
     Args:
@@ -21,8 +21,7 @@ class LRScheduler:
 
     not_saved = ("optimizer",)
 
-    def __init_subclass__(cls):
-        repeat_methods(cls, "step")
+    repeated_methods = ("step",)
 
     def __init__(self, optimizer, last_epoch=-1):
         if not isinstance(optimizer, Optimizer):
@@ -46,7 +45,6 @@ class LRScheduler:
         tell_watcher("it reads a learning rate")
         return self._last_lr
 
-    @repeated
     def step(self):
         """Go on to the next epoch."""
         if self.steps_seen is None and self.optimizer.steps == 0:
@@ -182,7 +180,6 @@ class ReduceLROnPlateau(LRScheduler):
         bound = self.best * (1 + margin) if self.threshold_mode == "rel" else self.best + margin
         return metric > bound if self.mode == "max" else metric < bound
 
-    @repeated
     def step(self, metrics):
         """Report the metric of an epoch, a number or a tensor of one value."""
         metric = float(metrics)

@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from .. import kernels
-from ..graph import enable_grad, repeat_methods, repeated, stamp, tell_watcher, writes_to
+from ..graph import RepeatedMethods, enable_grad, stamp, tell_watcher, writes_to
 from ..tensor import Tensor, clear_grads, wrap
 
 
@@ -65,8 +65,12 @@ class Group(dict):
         tell_watcher(f"it sets {name} of a parameter group. Use a scheduler, or set it outside")
         super().__setitem__(name, value)
 
+    def update(self, *others, **named):
+        tell_watcher("it changes a parameter group. Use a scheduler, or do it outside")
+        super().update(*others, **named)
 
-class Optimizer:
+
+class Optimizer(RepeatedMethods):
     """The base of the optimizers.
 
     A subclass says what it keeps for each parameter (`initial_state`) and how many parameters are
@@ -89,6 +93,8 @@ class Optimizer:
         >>> [group["lr"] for group in optimizer.param_groups]
         [0.1, 0.01]
     """
+
+    repeated_methods = "step", "zero_grad"
 
     def __init__(self, params, defaults):
         if isinstance(params, Tensor):
@@ -146,18 +152,13 @@ class Optimizer:
         """Update many parameters by one call of a function of `kernel`."""
         raise NotImplementedError
 
-    def __init_subclass__(cls):
-        repeat_methods(cls, "step", "zero_grad")
-
     # The loop
 
-    @repeated
     def zero_grad(self, set_to_none=True):
         """Forget the gradients, or fill them with zeros."""
         for group in self.param_groups:
             clear_grads(group["params"], set_to_none)
 
-    @repeated
     def step(self, closure=None):
         """Update all parameters that have a gradient; the others, and their state, stay as they are.
 

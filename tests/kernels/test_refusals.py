@@ -128,3 +128,17 @@ def test_table_takes_one_float_dtype():
         Table([np.arange(3)])
     with pytest.raises(TypeError, match="array 1 is float64, expected float32"):
         Table([np.ones(3, np.float32), np.ones(3)])
+
+
+@pytest.mark.parametrize("name, missing", [("adam", 2), ("adam", 3), ("adamw", 2), ("adagrad", 2), ("rmsprop", 2)])
+def test_required_state(native, name, missing):
+    """None is refused where C would look for addresses."""
+    numbers = {
+        "adam": dict(lr=0.1, beta1=0.9, beta2=0.9, eps=0.1, weight_decay=0, maximize=False, step=1),
+        "adagrad": dict(lr=0.1, lr_decay=0, weight_decay=0, eps=0.1, maximize=False, step=1),
+        "rmsprop": dict(lr=0.1, alpha=0.9, eps=0.1, weight_decay=0, momentum=0, maximize=False),
+    }
+    arrays = [[np.ones(3, np.float32)] for _ in range(4 if name.startswith("adam") else 3)]
+    arrays[missing] = None
+    with pytest.raises(TypeError, match=rf"^{name}\(\): .* is None, expected arrays"):
+        getattr(native, name)(*arrays, **numbers["adam" if name == "adamw" else name])

@@ -18,6 +18,9 @@ STATES = {
 }
 
 
+OPTIONAL = ("momentum_buffers", "grad_avgs", "max_exp_avg_sqs")
+
+
 class Update:
     """What a kernel is called with, step after step, for as long as the same tables are updated."""
 
@@ -29,6 +32,8 @@ class Update:
             for name, table in zip(STATES[function], states)
         ]
         for name, table in zip(STATES[function], tables):
+            if table is None and name not in OPTIONAL:
+                raise TypeError(f"{function}(): {name} is None, expected arrays, one per parameter")
             if table is not None:
                 checks.check_lists(function, parameters.arrays, {name: table.arrays})
         for table in (parameters, *tables):
