@@ -232,15 +232,28 @@ def test_a_parameter_group_that_is_added():
     assert [1.0] == q.grad.tolist()
 
 
-def test_methods_of_subclasses():
-    class Falling(optim.SGD):
-        def step(self, closure=None):
-            for group in self.param_groups:
-                group["lr"] *= 0.5
-            return super().step(closure)
+class Falling(optim.SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["lr"] *= 0.5
+        return super().step(closure)
 
+
+class Every:
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] *= 0.5
+
+
+class Mixed(Every, optim.SGD):
+    pass
+
+
+@pytest.mark.parametrize("kind, expected", [(Falling, -0.96875), (Mixed, -1.9375)])
+def test_methods_of_subclasses_and_mixins(kind, expected):
     p = minigrad.zeros(1, requires_grad=True)
-    optimizer = Falling([p], lr=1.0)
+    optimizer = kind([p], lr=1.0)
 
     @minigrad.jit
     def step(x):
@@ -251,7 +264,7 @@ def test_methods_of_subclasses():
     for _ in range(5):
         step(minigrad.ones(1))
     assert is_program(step)
-    assert [-0.96875] == p.tolist()
+    assert [expected] == p.tolist()
 
 
 def test_two_tensors_around_one_array():
@@ -379,28 +392,3 @@ def test_globals_of_decorators_and_modules_are_seen(function):
         for _ in range(4):
             assert [RATE] * 2 == jitted(minigrad.ones(2)).tolist()
         assert is_program(jitted)
-
-
-def test_methods_of_mixins():
-    class Every:
-        def step(self, closure=None):
-            super().step(closure)
-            for group in self.param_groups:
-                group["lr"] *= 0.5
-
-    class Mixed(Every, optim.SGD):
-        pass
-
-    p = minigrad.zeros(1, requires_grad=True)
-    optimizer = Mixed([p], lr=1.0)
-
-    @minigrad.jit
-    def step(x):
-        optimizer.zero_grad()
-        (p * x).sum().backward()
-        optimizer.step()
-
-    for _ in range(5):
-        step(minigrad.ones(1))
-    assert is_program(step)
-    assert [-1.9375] == p.tolist()
