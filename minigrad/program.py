@@ -2,7 +2,8 @@
 
 The first two runs are watched: they go as ever, and each computation, of the forward pass and of the backward pass, is
 written down as a line of Python. If both wrote the same lines about the same objects, the third call and those after it
-run the lines alone: nothing is recorded, ordered or checked again.
+run the lines alone: nothing is recorded, ordered or checked again. Lines that are one small call in C become that call
+(`bound.py`).
 """
 
 import dis
@@ -14,14 +15,15 @@ from operator import is_
 from types import CodeType, FunctionType, MethodType
 
 from . import kernels
+from .bound import LARGE, FirstRun, made, with_looks
 from .graph import grad_mode
 from .nn.module import settings
 from .tensor import Tensor, current_node, wrap
 from .watch import LITERALS, Watch
 
 PROGRAMS_KEPT = 64  # of one function
+FIRST_RUNS = 20  # of one program, until it runs as it is: arrays that it reads are replaced too often
 WATCHED_IN_VAIN = 20  # calls in a row, until a warning says so
-LARGE = 1 << 16  # bytes; a program frees such an array as soon as no later line reads it
 
 
 class Program:
@@ -35,16 +37,45 @@ class Program:
         self.arrays = [tensor.array for tensor in self.tensors]
         self.kinds = kinds(self.arrays)
         given = [name for name in watch.arrays if name[0] in "xp"]
-        lines = [f"def program({', '.join(given)}):", *freeing(watch.lines, watch.arrays)]
-        self.source, self.objects = "\n    ".join(lines), watch.objects
-        self.run = made(self.source, self.objects)
+        head = f"def program({', '.join(given)}):"
+        self.lines, self.objects = [head, *freeing(watch.lines, watch.arrays)], watch.objects
+        self.source = "\n    ".join(self.lines)
+        self.run_lines, self.run_objects = self.lines, self.objects
+        self.free = []  # functions that run it, each with the arrays that it is for
+        self.first_runs, self.plain = 0, None
 
-    def timed(self, clock):
-        """`run` with a look at the clock before each line and at the end; it returns the times."""
-        first, *lines, _ = self.source.split("\n    ")
-        looks = [look for line in lines for look in (line, "times.append(clock())")]
-        source = "\n    ".join([first, "times = [clock()]", *looks, "return times"])
-        return made(source, {**self.objects, "clock": clock})
+    def __call__(self, *given):
+        """Run the lines on the arguments."""
+        arrays = self.arrays
+        try:
+            free = self.free.pop()  # each writes to places of its own: no other thread may run it meanwhile
+        except IndexError:
+            free = None, None
+        if free[1] is not arrays:
+            return self.first_run(given, arrays)
+        try:
+            return free[0](*given, *arrays)
+        finally:
+            self.free.append(free)
+
+    def first_run(self, given, arrays):
+        """The same, to find out how it runs from then on; as it is, if that was asked too often, or by two at a time."""
+        with kernels.active.recording() as calls:
+            if calls is None or self.first_runs == FIRST_RUNS:
+                self.plain = self.plain or made(self.lines, self.objects)
+                return self.plain(*given, *arrays)
+            self.first_runs += 1
+            run = FirstRun(self.lines, self.objects, given + tuple(arrays), calls)
+        self.run_lines, self.run_objects = run.lines, run.objects
+        self.free.append((made(run.lines, run.objects), arrays))
+        return run.result
+
+    def times(self, clock, given):
+        """Run the lines; what the clock says before each and at the end."""
+        times = []
+        lines = with_looks([*self.run_lines[:-1], "return"], "times.append(clock())")
+        made(lines, {**self.run_objects, "clock": clock, "times": times})(*given, *self.arrays)
+        return times
 
     def fits(self):
         """Whether the tensors that it reads beside its arguments are as they were; brings their arrays up to date."""
@@ -64,12 +95,6 @@ def kinds(arrays):
     return [(array.shape, array.dtype, array.strides) for array in arrays]
 
 
-def made(source, objects):
-    """The function `program` that the lines define."""
-    exec(compile(source, "<minigrad.program>", "exec"), variables := dict(objects))
-    return variables["program"]
-
-
 def freeing(lines, arrays):
     """The lines, with a `del` of each large array after the last of them that reads it."""
     found, gone = [], set()
@@ -86,8 +111,8 @@ class jit:
     """A function that runs as a program after two watched calls: the same calls, without recording or looking up.
 
     It is meant for a whole training step, or for predictions under `no_grad()`, of small models, where Python takes
-    more time than arithmetic. The results have the same bits. `source` is the program, which shows the forward pass and
-    the backward pass line by line.
+    more time than arithmetic. The results have the same bits; but NumPy's warnings, such as of an overflow, are not given
+    where a kernel takes its place. `source` is the program, which shows the forward pass and the backward pass line by line.
 
     Its arguments are tensors that require no gradient, and hashable values; it returns tensors outside the graph, numbers,
     None, or tuples of these. There is a program for each combination of shapes, dtypes, strides and other values of the
@@ -174,7 +199,7 @@ class jit:
         found = self.programs.get(key)
         if type(found) is Program and found.fits():
             self.watched = 0
-            return found.run(*arrays, *found.arrays)
+            return found(*arrays)
         if found is False:
             return self.function(*args, **named)
         result, reason = self.watch(key, found, args, named)
@@ -186,7 +211,7 @@ class jit:
     def look_around(self):
         """What the function finds beside its arguments, as far as can be seen from here."""
         variables = [there.get(name) for there, name in self.variables]
-        return [settings.changes, kernels.active, *map(content, self.cells), *variables]
+        return [settings.changes, *kernels.choices(), *map(content, self.cells), *variables]
 
     def watch(self, key, before, args, named):
         """Run the function; its result, and why there is no program of it, if so."""

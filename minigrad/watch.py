@@ -38,17 +38,6 @@ class Watch:
         self.names[id(array)], self.arrays[name] = name, array
         return name
 
-    def bind(self, name, thing):
-        """A name by which lines reach an object."""
-        name = re.sub(r"\W", "_", name)
-        if iskeyword(name) or re.fullmatch(r"[xpvsgt]\d+", name):
-            name += "_"
-        unique, count = name, 1
-        while not is_same(self.objects.setdefault(unique, thing), thing):
-            count += 1
-            unique = f"{name}_{count}"
-        return unique
-
     def text(self, thing, tensor=None):
         """How a line writes an argument; `tensor` is the one around an array, if there is one."""
         if name := self.names.get(id(thing)):
@@ -74,12 +63,12 @@ class Watch:
         if type(thing) in LITERALS or type(thing) is float and np.isfinite(thing):
             return repr(thing)
         kind = "leaf" if isinstance(thing, Node) else "constant" if isinstance(thing, np.ndarray) else type(thing).__name__
-        return self.bind(kind.lower(), thing)
+        return bind(self.objects, kind.lower(), thing)
 
     def write(self, function, name, arguments, options=()):
         """The text of a call; the arguments are text already."""
         named = [f"{key}={self.text(option)}" for key, option in dict(options).items()]
-        return f"{self.bind(name, function)}({', '.join([*arguments, *named])})"
+        return f"{bind(self.objects, name, function)}({', '.join([*arguments, *named])})"
 
     # What the engine tells
 
@@ -224,6 +213,18 @@ class Noted:
             return gradient
         name = f"{self.primitive.__name__}_rule{i}"
         return gradient.made(self.watch.write(rule, name, [gradient.name, *self.inputs], options), result)
+
+
+def bind(objects, name, thing):
+    """A name by which lines reach an object; `objects` holds them by name."""
+    name = re.sub(r"\W", "_", name)
+    if iskeyword(name) or re.fullmatch(r"(at_)?[xpvsgt]\d+", name):
+        name += "_"
+    unique, count = name, 1
+    while not is_same(objects.setdefault(unique, thing), thing):
+        count += 1
+        unique = f"{name}_{count}"
+    return unique
 
 
 def row(texts):

@@ -16,7 +16,7 @@ FLOORS = [
     ("primitive",),
     ("ops", "function", "gradcheck"),
     ("autograd", "watch"),
-    ("nn", "optim", "utils", "serialization"),
+    ("nn", "optim", "utils", "serialization", "bound"),
     ("program",),
     ("bench", "__init__"),
 ]

@@ -77,9 +77,8 @@ def differences(names, times):
 def time_lines(jitted, *arrays):
     """The seconds that each line of the program takes, one after the other, by what the line calls."""
     (program,) = jitted.programs.values()
-    lines = program.source.split("\n    ")[1:-1]
-    names = [line.split("(")[0] for line in lines]
-    return differences(names, program.timed(time.perf_counter)(*arrays, *program.arrays))
+    names = [line.split("(")[0] for line in program.lines[1:-1]]
+    return differences(names, program.times(time.perf_counter, arrays))
 
 
 def build_step_jax(row):

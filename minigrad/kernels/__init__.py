@@ -103,6 +103,11 @@ def set_instruction_set(name):
     _module("native").set_instruction_set(name)
 
 
+def choices():
+    """What decides how a kernel runs: the module, the instruction set, the number of threads."""
+    return active, active.instruction_set(), get_num_threads()
+
+
 def config():
     """What runs, as a dictionary: kernels, instruction set, compiler, threads.
 

@@ -4,6 +4,7 @@ A loss is a function of arrays that gives two: what each element (or row) costs,
 input. `_loss` turns such a formula into the kernel, which checks, reduces and scales.
 """
 
+import contextlib
 import functools
 
 import numpy as np
@@ -337,6 +338,19 @@ def adamw(
     for p, g, m, v, largest in _tensors("adamw", parameters, gradients, **states):
         p *= 1 - lr * weight_decay
         _adam_step(p, -g if maximize else g, m, v, largest, lr, beta1, beta2, eps, step)
+
+
+# ---- what programs look at ----
+
+
+def instruction_set():
+    """The instruction set of kernels in C: none."""
+
+
+@contextlib.contextmanager
+def recording():
+    """Within it, a list of what is called in C: nothing."""
+    yield []
 
 
 # ---- the machine's limit ----

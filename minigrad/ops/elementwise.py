@@ -13,8 +13,6 @@ from .. import dtypes, kernels
 from ..primitive import copy, primitive
 from ..tensor import Tensor, as_array, wrap
 
-SMALL = 1 << 10  # elements; below, NumPy's loop ends before a kernel's call begins
-
 # Arithmetic
 
 add = primitive(np.add, doc="x + y, elementwise and broadcast.", promotes="same")
@@ -116,21 +114,14 @@ softplus.vjps(lambda grad, _out, x: grad * sigmoid(x))
 
 
 def _relu(x):
-    if x.size < SMALL:
-        return np.maximum(x, _zero[x.dtype])
     return kernels.active.relu(x)
 
 
 def _relu_rule(grad, out, _x):
     if type(grad) is not np.ndarray:
         return where(out <= 0, 0.0, grad)
-    if out.size < SMALL:
-        return np.where(out <= _zero[out.dtype], _zero[out.dtype], grad)
     return kernels.active.relu_backward(grad, out)
 
-
-# A zero of the right dtype spares NumPy the conversion, a third of a small call.
-_zero = {dtype: np.zeros((), dtype) for dtype in dtypes.supported}
 
 relu = primitive(_relu, "relu", "max(x, 0); the derivative at the kink is 0.")
 relu.vjps(_relu_rule)

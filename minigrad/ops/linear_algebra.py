@@ -15,18 +15,13 @@ SMALL_PRODUCT = 1 << 17  # multiplications
 SMALL_SUM = 1 << 13  # elements
 
 
-def _product(x, y, bias=None):
-    """x y (+ bias on each row) for arrays, and in a rule for Tensors, too."""
+def _product(x, y):
+    """x y for arrays, and in a rule for Tensors, too."""
     if type(x) is not np.ndarray:
         return x @ y
-    if x.ndim != 2 or y.ndim != 2:
-        return np.matmul(x, y)
-    if len(x) * y.size >= SMALL_PRODUCT:
-        return kernels.active.matmul(x, y, bias)
-    out = x.dot(y)  # half the overhead of np.matmul
-    if bias is not None:
-        out += bias
-    return out
+    if x.ndim == y.ndim == 2 and len(x) * y.size >= SMALL_PRODUCT:
+        return kernels.active.matmul(x, y)
+    return np.matmul(x, y)
 
 
 # At least two axes on both sides; the ones before them broadcast.
@@ -43,18 +38,34 @@ def _ones(count, dtype):
 
 
 def _sum_rows(grad):
-    if type(grad) is np.ndarray and grad.size >= SMALL_SUM:
-        return kernels.active.sum_rows(grad)
-    ones = _ones(len(grad), grad.dtype)
-    return ones.dot(grad) if type(grad) is np.ndarray else ones @ grad  # several times faster than np.add.reduce
+    if type(grad) is np.ndarray:
+        if grad.size >= SMALL_SUM:
+            return kernels.active.sum_rows(grad)
+        return _ones(len(grad), grad.dtype).dot(grad)  # several times faster than np.add.reduce
+    return _ones(len(grad), grad.dtype) @ grad
 
 
-# For a matrix x of rows.
-_linear = primitive(lambda x, weight, bias=None: _product(x, weight.T, bias), "linear")
-_linear.vjps(
-    lambda grad, _out, _x, weight, *_bias: _product(grad, weight),
-    lambda grad, _out, x, _weight, *_bias: _product(grad.T, x),
-    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
+def _bias_rule(grad, _out, _x, _weight, _bias):
+    return _sum_rows(grad)
+
+
+# Of two matrices, by a kernel.
+
+
+def _kernel_product(x, y, bias=None):
+    return kernels.active.matmul(x, y, bias) if type(x) is np.ndarray else x @ y
+
+
+_large_matmul = primitive(_kernel_product, "matmul")
+_large_matmul.vjps(
+    lambda grad, _out, _x, y: _kernel_product(grad, y.T),
+    lambda grad, _out, x, _y: _kernel_product(x.T, grad),
+)
+_large_linear = primitive(lambda x, weight, bias=None: _kernel_product(x, weight.T, bias), "linear")
+_large_linear.vjps(
+    lambda grad, _out, _x, weight, *_bias: _kernel_product(grad, weight),
+    lambda grad, _out, x, _weight, *_bias: _kernel_product(grad.T, x),
+    _bias_rule,
 )
 
 # The same of matrices with so little to do that NumPy has done it sooner than a kernel, and that each call counts. The
@@ -77,8 +88,16 @@ _small_linear = primitive(_small_linear, "linear")
 _small_linear.vjps(
     lambda grad, _out, _x, weight, *_bias: grad.dot(weight) if type(grad) is np.ndarray else grad @ weight,
     lambda grad, _out, x, _weight, *_bias: grad.T.dot(x) if type(grad) is np.ndarray else grad.T @ x,
-    lambda grad, _out, _x, _weight, _bias: _sum_rows(grad),
+    _bias_rule,
 )
+
+# What NumPy computes, and the same by a kernel: a program takes the second where the bits agree.
+by_kernel = {
+    numpy: kernel
+    for one, other in ((_small_matmul, _large_matmul), (_small_linear, _large_linear))
+    for numpy, kernel in zip((one.forward, *one.rules), (other.forward, *other.rules))
+}
+by_kernel[_bias_rule] = lambda grad, *_: kernels.active.sum_rows(grad)
 
 
 def linear(input, weight, bias=None):
@@ -107,7 +126,7 @@ def linear(input, weight, bias=None):
         rows = reshape_to(input, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
         return reshape_to(linear(rows, weight, bias), shape=(*x.shape[:-1], w.shape[0]))
     args, arrays = ((input, weight), (x, w)) if b is None else ((input, weight, bias), (x, w, b))
-    chosen = _small_linear if len(x) * w.size < SMALL_PRODUCT else _linear
+    chosen = _small_linear if len(x) * w.size < SMALL_PRODUCT else _large_linear
     return record(chosen, chosen.forward(*arrays), args, arrays)
 
 
@@ -130,7 +149,7 @@ def matmul(x, y):
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         a, b = arrays = x.array, y.array
         if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
-            chosen = _small_matmul if len(a) * b.size < SMALL_PRODUCT else _matmul
+            chosen = _small_matmul if len(a) * b.size < SMALL_PRODUCT else _large_matmul
             return record(chosen, chosen.forward(a, b), (x, y), arrays)
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):

@@ -13,9 +13,11 @@ import numpy as np
 from ..graph import repeated
 from ..primitive import cast, primitive
 from ..tensor import Tensor, wrap
-from .elementwise import SMALL, abs, exp, maximum, minimum, sqrt, where
+from .elementwise import abs, exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
+
+SMALL = 1 << 10  # elements
 
 
 def _restore(reduced, shape, axis):

@@ -95,6 +95,28 @@ def test_gradients_of_any_layout(native, name):
         np.testing.assert_array_equal(a, b)
 
 
+def test_gradients_that_come_again(native):
+    """Their addresses are kept for as long as all of them are the same arrays."""
+    rng = np.random.default_rng(0)
+    draw = lambda: rng.normal(size=(5, 4)).astype(np.float32)
+    a, b, c, turned = draw(), draw(), draw(), np.asfortranarray(draw())
+    options = dict(lr=0.1, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0, maximize=False, first=False)
+    parameters = Table([draw(), draw()])
+    expected = [p.copy() for p in parameters.arrays]
+    rounds = [(a, b)] * 3 + [(a, c)] * 2 + [(a, turned)] * 3 + [(b, a)] * 3 + [(turned, a)] * 3 + [(b, a), (a, b)]
+    for gradients in rounds:
+        native.sgd(parameters, list(gradients), **options)
+        reference.sgd(expected, list(gradients), **options)
+        turned += 1
+        for p, wanted in zip(parameters.arrays, expected):
+            np.testing.assert_array_equal(p, wanted)
+    for wrong in ([a], [a, b, c], [a, b.astype(np.float64)], [a, b[:3]]):
+        native.sgd(parameters, [a, b], **options)
+        native.sgd(parameters, [a, b], **options)
+        with pytest.raises((TypeError, ValueError), match="gradients"):
+            native.sgd(parameters, wrong, **options)
+
+
 def test_first_momentum_step_ignores_what_the_buffer_held(native):
     """The buffer starts at the gradient, undamped, even from uninitialised memory."""
     for module in (native, reference):

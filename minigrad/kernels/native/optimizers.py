@@ -2,6 +2,7 @@
 
 import math
 from operator import is_
+from weakref import ref
 
 from .. import checks
 from ..table import Table
@@ -24,7 +25,7 @@ OPTIONAL = ("momentum_buffers", "grad_avgs", "max_exp_avg_sqs")
 class Update:
     """What a kernel is called with, step after step, for as long as the same tables are updated."""
 
-    __slots__ = ("arguments", "dtype", "function", "kernel", "kernels", "lasts", "shapes", "size", "states")
+    __slots__ = ("arguments", "dtype", "function", "kernel", "kernels", "last", "lasts", "pointers", "shapes", "size", "states")
 
     def __init__(self, function, parameters, states):
         tables = [
@@ -44,6 +45,7 @@ class Update:
         self.dtype, self.shapes, self.size = parameters.dtype, parameters.shapes, parameters.size
         self.kernels = kernels_of[self.dtype]
         self.kernel = getattr(self.kernels, function)
+        self.last, self.pointers = [], None  # weak references to the gradients, all or the first, and their addresses
         addresses = [NULL if table is None else table.addresses for table in tables]
         self.arguments = len(self.shapes), parameters.counts, parameters.addresses, *addresses
 
@@ -51,6 +53,27 @@ class Update:
         """Whether another call with the same parameters may use it."""
         same = self.lasts and self.function == function and self.kernels is kernels_of[self.dtype]
         return same and all(map(is_, self.states, states))
+
+
+    def pointers_to(self, gradients):
+        """The addresses of the gradients, and what must live meanwhile. They are checked, unless they were the last time.
+
+        A program often brings the same arrays again; what brings others pays for a look at the first.
+        """
+        again = bool(self.last) and self.last[0]() is gradients[0]
+        if again and len(self.last) == len(gradients) and all(map(is_, gradients, [last() for last in self.last])):
+            return self.pointers, None
+        dtype, ctype, addresses, copied = self.dtype, self.kernels.array, [], False
+        for array, shape in zip(gradients, self.shapes):
+            if array.dtype is not dtype or array.shape != shape:
+                checks.check_array(self.function, f"gradients[{len(addresses)}]", array, dtype, shape)
+            flags = array.flags
+            if not (flags.c_contiguous and flags.aligned):
+                array, copied = array.copy(), True
+            addresses.append(from_buffer(ctype, array))
+        self.pointers = new(self.kernels.pointers, addresses)
+        self.last = [] if copied else [ref(array) for array in (gradients if again else gradients[:1])]
+        return self.pointers, addresses
 
 
 def find_addresses(table):
@@ -67,22 +90,13 @@ def _update(function, parameters, gradients, states, numbers):
     update = parameters.update
     if update is None or not update.serves(function, states):
         update = parameters.update = Update(function, parameters, states)
-    dtype, shapes, size = update.dtype, update.shapes, update.size
-
     if isinstance(gradients, Table):
         gradients = gradients.arrays
-    if len(gradients) != len(shapes):
+    if len(gradients) != len(update.shapes):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
-    ctype, addresses = update.kernels.array, []
-    for array, shape in zip(gradients, shapes):
-        if array.dtype is not dtype or array.shape != shape:
-            checks.check_array(function, f"gradients[{len(addresses)}]", array, dtype, shape)
-        flags = array.flags
-        if not (flags.c_contiguous and flags.aligned):
-            array = array.copy()
-        addresses.append(from_buffer(ctype, array))
-    team, length = share(size, BLOCK, size)
-    update.kernel(team, size, length, *update.arguments, new(update.kernels.pointers, addresses), *numbers)
+    pointers, _alive = update.pointers_to(gradients)
+    team, length = share(update.size, BLOCK, update.size)
+    update.kernel(team, update.size, length, *update.arguments, pointers, *numbers)
 
 
 def _sign(maximize):
