@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .. import dtypes, kernels
+from .. import kernels
 from ..primitive import copy, primitive
 from ..tensor import Tensor, as_array, wrap
 

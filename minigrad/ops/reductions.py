@@ -17,7 +17,7 @@ from .elementwise import abs, exp, maximum, minimum, sqrt, where
 from .indexing import argmax, argmin, gather
 from .shaping import axis_of, expand_to, reshape_to
 
-SMALL = 1 << 10  # elements
+SMALL = 1 << 10  # elements; below, writing them costs less than a view
 
 
 def _restore(reduced, shape, axis):
