@@ -7,8 +7,9 @@ NumPy does sooner where it has to be asked anew each time, are bound to a kernel
 """
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, combinations
+from pickle import PickleBuffer
 from sys import getrefcount
 
 import numpy as np
@@ -19,7 +20,7 @@ from .watch import bind
 LARGE = 1 << 16  # bytes; such an array gets memory anew, and a program frees it as soon as no later line reads it
 PURE = re.compile(r"([vg]\d+)(?:, (s\d+))? = ((\w+)\(.*)")  # a line that computes, and does nothing else
 NAMES = re.compile(r"\b[xpvgs]\d+\b")
-TRIALS = 72  # sums in another order have the same bits in two of three
+TRIALS = 80  # a sum of three in another order has the same bits in two of three
 
 
 def made(lines, objects):
@@ -37,48 +38,49 @@ def with_looks(lines, look):
 class FirstRun:
     """A run of a program. `result`: what it returned; `lines` and `objects`: those of the runs to come.
 
-    `calls` is the list of the calls in C.
+    `calls` is the list in which the calls in C are noted.
     """
 
     def __init__(self, lines, objects, arrays, calls):
-        self.given, self.objects, self.calls, self.number = lines, dict(objects), calls, 0
-        self.values, self.named, self.bound = {}, {}, {}  # by name; names by place; lines by their number
+        self.given, self.objects, self.calls = lines, dict(objects), calls
+        self.looks, self.bound, self.read = 0, {}, {}  # how many; bound lines by their number; what it reads, by name
         self.result = made(with_looks(lines, "look(locals())"), objects | {"look": self.look})(*arrays)
-        stay, known = self.staying(), set()
+        stay, known = self.staying() | self.read, set()
+        self.objects |= self.staying()
         self.lines = [
             self.bound[i].text(line, stay, known, self.objects) if i in self.bound else line for i, line in enumerate(lines)
         ]
-        self.objects |= {name: value for name, value in stay.items() if name[0] != "p"}
 
     def look(self, values):
-        """After each line: is it one call in C, or might it be?"""
-        for name in values.keys() - self.values.keys():
-            self.values[name] = values[name]
-            self.named.setdefault(place(values[name]), name)
-        if found := PURE.match(self.given[self.number]):
-            results = {name: values[name] for name in found.groups()[:2] if name}
-            if all(value is None or is_array(value) and value.nbytes < LARGE for value in results.values()):
-                self.consider(results, *found.groups()[2:])
+        """After each line, and before all, with the values that names have then: bind it if it may be."""
+        number = self.looks
+        if number == 0:
+            self.read = {name: value for name, value in values.items() if name[0] == "p"}
+        elif found := PURE.match(self.given[number]):
+            *names, text, function = found.groups()
+            results = {name: values[name] for name in names if name}
+            inputs = {name: values[name] for name in NAMES.findall(text)}
+            own = [value for name, value in (results | inputs).items() if name[0] not in "xp"]
+            if all(value is None or is_array(value) and value.nbytes < LARGE for value in own):
+                bound = self.considered(results, inputs, text, function)
+                if bound is not None:
+                    self.bound[number] = bound
         self.calls.clear()
-        self.number += 1
+        self.looks += 1
 
-    def consider(self, results, text, name):
-        """Bind a line that gave these results if it does nothing but call C. `text`: its call, of what is called `name`."""
-        kernel = by_kernel.get(self.objects.get(name)) if not self.calls else None
-        if kernel is not None:
-            compiled = compile(text, "<minigrad.program>", "eval")
-            numpy, kernel = (partial(eval, compiled, self.objects | {name: one}) for one in (self.objects[name], kernel))
-            if not agree(numpy, kernel, {name: self.values[name] for name in NAMES.findall(text)}):
-                return
+    def considered(self, results, inputs, text, name):
+        """A line as a call in C, or None. It called the function `name`, as `text` says, and gave these results."""
+        function = self.objects.get(name)
+        if not self.calls and function in by_kernel and agree(function, NAMES.sub("{}", text), kinds(inputs, text)):
             self.calls.clear()
-            results = dict.fromkeys(results, kernel(self.values))
+            results = dict.fromkeys(results, eval(text, self.objects | {name: by_kernel[function]}, inputs))
         if len(self.calls) == 1 and self.calls[0].places is not None:
-            bound = Bound(self.calls[0], results, self.named)
-            if bound.stands_alone():
-                self.bound[self.number] = bound
+            bound = Bound(self.calls[0], results, inputs)
+            return bound if bound.stands_alone() else None
+        return None
 
     def staying(self):
-        """The arrays, by name, that are where they were in each run: what the program reads, and what never leaves it."""
+        """Of the arrays that bound lines make, by name, those that never leave the program: they stay where they are."""
         leaves = set()
         for i, line in reversed(list(enumerate(self.given))):
             found = PURE.match(line)
@@ -86,33 +88,34 @@ class FirstRun:
                 leaves.update(NAMES.findall(line))
             elif i not in self.bound and not leaves.isdisjoint(found.groups()):  # what it gives may be what it was given
                 leaves.update(NAMES.findall(found[3]))
-        made = {name: value for bound in self.bound.values() for name, value in bound.results.items() if name not in leaves}
-        return made | {name: value for name, value in self.values.items() if name[0] == "p"}
+        return {name: value for bound in self.bound.values() for name, value in bound.results.items() if name not in leaves}
 
 
 class Bound:
     """A line that is one call in C.
 
-    `results`: what the line gives to which names; `names`: those of the arrays that the arguments of the call stand for,
-    "" of one without, None of a number.
+    `results`: what the line gives to which names; `names`: of each argument of the call the name of the array that it
+    stands for, "" if the line has none or two for it, None for a number.
     """
 
-    def __init__(self, call, results, named):
+    def __init__(self, call, results, inputs):
         self.call, self.results = call, results
-        named = named | {place(value): name for name, value in results.items()}
-        self.names = [at and named.get(at, "") for at in call.places]
+        self.names = []
+        for wanted in call.places:
+            found = [name for name, value in (results | inputs).items() if wanted is not None and place(value) == wanted]
+            self.names.append(None if wanted is None else found[0] if len(found) == 1 else "")
 
     def stands_alone(self):
-        """Whether the call makes all of the results, by itself and of what has names."""
-        made = {name: value for name, value in self.results.items() if value is not None}
-        if "" in self.names or not made.keys() <= set(self.names):
+        """Whether the call makes all of the results, by itself and of what the line names. It is done again, to the same end."""
+        arrays = {name: value for name, value in self.results.items() if value is not None}
+        if "" in self.names or not arrays.keys() <= set(self.names):
             return False
-        before = [array.copy() for array in made.values()]
-        for array in made.values():
+        before = [array.copy() for array in arrays.values()]
+        for array in arrays.values():
             array.fill(np.nan)
         self.call.again()
-        alone = all(array.tobytes() == other.tobytes() for array, other in zip(made.values(), before))
-        for array, other in zip(made.values(), before):
+        alone = all(array.tobytes() == other.tobytes() for array, other in zip(arrays.values(), before))
+        for array, other in zip(arrays.values(), before):
             array[...] = other
         return alone
 
@@ -121,7 +124,7 @@ class Bound:
 
         Args:
             stay: arrays, by name, that are where they were.
-            known: the names with an `at_NAME` from earlier lines; those from this one are added.
+            known: the names that have an `at_NAME` from earlier lines; those from this one are added.
         """
         before, arguments = [], []
         for i, (argument, name) in enumerate(zip(self.call.arguments, self.names)):
@@ -132,18 +135,21 @@ class Bound:
             if name in known:
                 continue
             known.add(name)
-            reader = self.call.reader(i, is_own=name[0] != "x")
+            reader = self.call.reader(i)
             if name in stay:
                 objects[f"at_{name}"] = reader(stay[name])
             elif name in self.results:
                 array = self.results[name]
-                new = bind(objects, "new", recycled(partial(np.empty, array.shape, array.dtype), reader))
-                before.append(f"{name}, at_{name} = {new}(); ")
+                before.append(f"{name}, at_{name} = {bind(objects, 'new', recycled(array.shape, array.dtype, reader))}(); ")
             else:
                 before.append(f"at_{name} = {bind(objects, 'at', reader)}({name}); ")
         call = f"{bind(objects, self.call.function.__name__, self.call.function)}({', '.join(arguments)})"
         # A kernel that fails leaves it to the line to say why.
         return f"{''.join(before)}{call} and {bind(objects, 'failed', failed)}({PURE.match(line)[3]})"
+
+
+def failed(_result):
+    raise MemoryError("a kernel failed in a program, and did not when it was called again")
 
 
 def is_array(value):
@@ -157,14 +163,15 @@ def place(value):
     return None
 
 
-def recycled(make, at):
+def recycled(shape, dtype, at):
     """A function that gives an array and what C is given of it: the same as before if nobody else holds the array."""
     array = address = holders = None
 
     def take():
         nonlocal array, address, holders
-        if getrefcount(array) != holders:
-            array = make()
+        # Who held it may have turned it into another. It is not the owner of its memory, so nobody can resize it.
+        if getrefcount(array) != holders or array.shape != shape or array.dtype is not dtype or not array.flags.carray:
+            array = np.ndarray(shape, dtype, PickleBuffer(np.empty(shape, dtype)))
             address = at(array)
             holders = getrefcount(array)
         return array, address
@@ -172,22 +179,46 @@ def recycled(make, at):
     return take
 
 
-def failed(_result):
-    raise MemoryError("a kernel failed in a program, and did not when it was called again")
+def kinds(inputs, text):
+    """What the bits of a product depend on beside its numbers; None if it is not tried, see `agree`."""
+    arrays = [inputs[name] for name in NAMES.findall(text)]
+    if any(np.may_share_memory(*pair) for pair in combinations(arrays, 2)):  # NumPy has a function for x x^T
+        return None
+    if not all(a.dtype.kind == "f" and 0 < a.nbytes < LARGE and 1 not in a.shape for a in arrays):
+        return None
+    return tuple((array.shape, array.dtype, array.strides) for array in arrays)
 
 
-def agree(one, other, values):
-    """Whether two functions of a dictionary give the same bits: for other numbers in the arrays, zeros among them."""
-    names = [name for name, value in values.items() if is_array(value)]
-    if any(np.may_share_memory(values[a], values[b]) for a, b in combinations(names, 2)):
-        return False  # others would not
-    rng, values = np.random.default_rng(0), dict(values)
+@lru_cache(maxsize=1024)
+def agree(function, text, kinds):
+    """Whether a function and its kernel give the same bits, but for the sign of NaN, for arrays of these kinds.
+
+    They are tried on numbers of all sizes, with zeros, infinities and NaN among them. NumPy has other functions for
+    products that have a side of 1, which are not tried.
+    """
+    if kinds is None:
+        return False
+    names = [f"v{i}" for i in range(len(kinds))]
+    compiled = compile(text.format(*names), "<minigrad.program>", "eval")
+    one, other = (partial(eval, compiled, {text.split("(")[0]: f}) for f in (function, by_kernel[function]))
+    rng, numbers = np.random.default_rng(0), _numbers()
     for trial in range(TRIALS):
-        for name in names:
-            values[name] = other_numbers = np.empty_like(values[name])
-            other_numbers[...] = rng.standard_normal(other_numbers.shape)
-            if trial % 9 == 0:
-                other_numbers *= rng.integers(-1, 2, other_numbers.shape)
-        if one(values).tobytes() != other(values).tobytes():
+        values = {}
+        for name, (shape, dtype, strides) in zip(names, kinds):
+            values[name] = array = np.lib.stride_tricks.as_strided(np.empty(LARGE // dtype.itemsize, dtype), shape, strides)
+            start = rng.integers(len(numbers) - array.size)
+            array[...] = numbers[start : start + array.size].reshape(shape)
+            if trial % 8 >= 5:
+                odd = ([0.0, -0.0], [1e-30, -1e-25, 1e-200], [np.inf, -np.inf, np.nan])[trial % 8 - 5]
+                array[...] = np.where(rng.random(shape) < rng.random(), rng.choice(odd, shape), array)
+        with np.errstate(all="ignore"):
+            a, b = one(values), other(values)
+        a[np.isnan(a)] = b[np.isnan(b)] = np.nan
+        if a.tobytes() != b.tobytes():
             return False
     return True
+
+
+@lru_cache(maxsize=1)
+def _numbers():
+    return np.random.default_rng(1).standard_normal(1 << 16)

@@ -189,12 +189,12 @@ _writes = {}  # by the id of the array that owns the memory: the time of the las
 
 def touch(*arrays):
     """Note a write to the memory of each array."""
+    tell_watcher("it writes in place")
     stamp([writes_to(array) for array in arrays])
 
 
 def stamp(writes):
     """Note a write now; for `writes_to` of several arrays."""
-    tell_watcher("it writes in place")
     last_write[0] = now = tick()
     for write in writes:
         write[0] = now

@@ -40,7 +40,7 @@ class Program:
         head = f"def program({', '.join(given)}):"
         self.lines, self.objects = [head, *freeing(watch.lines, watch.arrays)], watch.objects
         self.source = "\n    ".join(self.lines)
-        self.run_lines, self.run_objects = self.lines, self.objects
+        self.latest = self.lines, self.objects, None
         self.free = []  # functions that run it, each with the arrays that it is for
         self.first_runs, self.plain = 0, None
 
@@ -64,17 +64,19 @@ class Program:
             if calls is None or self.first_runs == FIRST_RUNS:
                 self.plain = self.plain or made(self.lines, self.objects)
                 return self.plain(*given, *arrays)
-            self.first_runs += 1
             run = FirstRun(self.lines, self.objects, given + tuple(arrays), calls)
-        self.run_lines, self.run_objects = run.lines, run.objects
+        self.first_runs += 1
+        self.latest = run.lines, run.objects, arrays
         self.free.append((made(run.lines, run.objects), arrays))
         return run.result
 
     def times(self, clock, given):
         """Run the lines; what the clock says before each and at the end."""
-        times = []
-        lines = with_looks([*self.run_lines[:-1], "return"], "times.append(clock())")
-        made(lines, {**self.run_objects, "clock": clock, "times": times})(*given, *self.arrays)
+        lines, objects, arrays = self.latest
+        if arrays is not self.arrays:
+            lines, objects = self.lines, self.objects
+        lines, times = with_looks([*lines[:-1], "return"], "times.append(clock())"), []
+        made(lines, {**objects, "clock": clock, "times": times})(*given, *self.arrays)
         return times
 
     def fits(self):
@@ -111,8 +113,8 @@ class jit:
     """A function that runs as a program after two watched calls: the same calls, without recording or looking up.
 
     It is meant for a whole training step, or for predictions under `no_grad()`, of small models, where Python takes
-    more time than arithmetic. The results have the same bits; but NumPy's warnings, such as of an overflow, are not given
-    where a kernel takes its place. `source` is the program, which shows the forward pass and the backward pass line by line.
+    more time than arithmetic. The results have the same bits, but for the sign of NaN; NumPy's warnings, such as of an
+    overflow, are not given where a kernel takes its place. `source` is the program, which shows the forward pass and the backward pass line by line.
 
     Its arguments are tensors that require no gradient, and hashable values; it returns tensors outside the graph, numbers,
     None, or tuples of these. There is a program for each combination of shapes, dtypes, strides and other values of the
@@ -211,7 +213,11 @@ class jit:
     def look_around(self):
         """What the function finds beside its arguments, as far as can be seen from here."""
         variables = [there.get(name) for there, name in self.variables]
-        return [settings.changes, *kernels.choices(), *map(content, self.cells), *variables]
+        try:
+            cells = [cell.cell_contents for cell in self.cells]
+        except ValueError:  # one has no value yet
+            cells = [*map(content, self.cells)]
+        return [settings.changes, *kernels.choices(), *cells, *variables]
 
     def watch(self, key, before, args, named):
         """Run the function; its result, and why there is no program of it, if so."""

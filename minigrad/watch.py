@@ -218,7 +218,7 @@ class Noted:
 def bind(objects, name, thing):
     """A name by which lines reach an object; `objects` holds them by name."""
     name = re.sub(r"\W", "_", name)
-    if iskeyword(name) or re.fullmatch(r"(at_)?[xpvsgt]\d+", name):
+    if iskeyword(name) or re.fullmatch(r"(at_)?[xpvsgt]\d+|program|look|locals|clock|times", name):
         name += "_"
     unique, count = name, 1
     while not is_same(objects.setdefault(unique, thing), thing):

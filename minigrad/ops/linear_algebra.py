@@ -95,7 +95,7 @@ _small_linear.vjps(
 by_kernel = {
     numpy: kernel
     for one, other in ((_small_matmul, _large_matmul), (_small_linear, _large_linear))
-    for numpy, kernel in zip((one.forward, *one.rules), (other.forward, *other.rules))
+    for numpy, kernel in zip((one.forward, *one.rules), (other.forward, *other.rules), strict=True)
 }
 by_kernel[_bias_rule] = lambda grad, *_: kernels.active.sum_rows(grad)
 

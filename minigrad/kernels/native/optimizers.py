@@ -25,7 +25,7 @@ OPTIONAL = ("momentum_buffers", "grad_avgs", "max_exp_avg_sqs")
 class Update:
     """What a kernel is called with, step after step, for as long as the same tables are updated."""
 
-    __slots__ = ("arguments", "dtype", "function", "kernel", "kernels", "last", "lasts", "pointers", "shapes", "size", "states")
+    __slots__ = ("arguments", "dtype", "function", "kernel", "kernels", "last", "lasts", "shapes", "size", "states")
 
     def __init__(self, function, parameters, states):
         tables = [
@@ -45,24 +45,24 @@ class Update:
         self.dtype, self.shapes, self.size = parameters.dtype, parameters.shapes, parameters.size
         self.kernels = kernels_of[self.dtype]
         self.kernel = getattr(self.kernels, function)
-        self.last, self.pointers = [], None  # weak references to the gradients, all or the first, and their addresses
+        self.last = [], None  # weak references to the gradients, all or the first, and the addresses of all
         addresses = [NULL if table is None else table.addresses for table in tables]
         self.arguments = len(self.shapes), parameters.counts, parameters.addresses, *addresses
 
     def serves(self, function, states):
         """Whether another call with the same parameters may use it."""
         same = self.lasts and self.function == function and self.kernels is kernels_of[self.dtype]
-        return same and all(map(is_, self.states, states))
-
+        return same and self.states == states  # tables are equal if they are one
 
     def pointers_to(self, gradients):
         """The addresses of the gradients, and what must live meanwhile. They are checked, unless they were the last time.
 
         A program often brings the same arrays again; what brings others pays for a look at the first.
         """
-        again = bool(self.last) and self.last[0]() is gradients[0]
-        if again and len(self.last) == len(gradients) and all(map(is_, gradients, [last() for last in self.last])):
-            return self.pointers, None
+        last, pointers = self.last
+        again = bool(last) and last[0]() is gradients[0]
+        if again and len(last) == len(gradients) and all(map(is_, gradients, [array() for array in last])):
+            return pointers, None
         dtype, ctype, addresses, copied = self.dtype, self.kernels.array, [], False
         for array, shape in zip(gradients, self.shapes):
             if array.dtype is not dtype or array.shape != shape:
@@ -71,9 +71,9 @@ class Update:
             if not (flags.c_contiguous and flags.aligned):
                 array, copied = array.copy(), True
             addresses.append(from_buffer(ctype, array))
-        self.pointers = new(self.kernels.pointers, addresses)
-        self.last = [] if copied else [ref(array) for array in (gradients if again else gradients[:1])]
-        return self.pointers, addresses
+        pointers = new(self.kernels.pointers, addresses)
+        self.last = [] if copied else [ref(array) for array in (gradients if again else gradients[:1])], pointers
+        return pointers, addresses
 
 
 def find_addresses(table):

@@ -5,7 +5,7 @@ from functools import partial
 from threading import Lock, get_ident
 from types import SimpleNamespace
 
-from .extension import NULL, address, ffi, from_buffer, kernels_of
+from .extension import NULL, address, ffi, kernels_of
 
 _one_at_a_time = Lock()
 
@@ -28,13 +28,10 @@ class Call:
     def again(self):
         return self.function(*self.arguments)
 
-    def reader(self, i, is_own):
-        """A function that makes argument `i` of an array like the one that it stands for.
-
-        An array that is not our own may be misaligned: then C is given a copy.
-        """
-        ctype = ffi.typeof(f"{ffi.typeof(self.arguments[i]).item.cname}[{len(self.arguments[i])}]")
-        return partial(from_buffer if is_own else address, ctype)
+    def reader(self, i):
+        """A function that makes argument `i` of another array: of a copy, if C cannot read it; ValueError if it is smaller."""
+        ctype = ffi.typeof(self.arguments[i])
+        return partial(address, ffi.typeof(f"{ctype.item.cname}[{len(self.arguments[i])}]"))
 
 
 def _place(argument):
@@ -63,11 +60,14 @@ def recording():
     if not _one_at_a_time.acquire(blocking=False):
         yield None
         return
+    noting = {}
     try:
         for dtype, kernels in before.items():
             functions = {name: noted(thing) for name, thing in vars(kernels).items() if callable(thing)}
-            kernels_of[dtype] = SimpleNamespace(**vars(kernels) | functions)
+            kernels_of[dtype] = noting[dtype] = SimpleNamespace(**vars(kernels) | functions)
         yield calls
     finally:
-        kernels_of.update(before)
+        for dtype, kernels in noting.items():
+            if kernels_of[dtype] is kernels:  # or somebody has chosen another instruction set meanwhile
+                kernels_of[dtype] = before[dtype]
         _one_at_a_time.release()
