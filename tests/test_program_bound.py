@@ -12,6 +12,7 @@ import minigrad
 from minigrad import bound, kernels, nn, optim
 from minigrad.nn import functional as F
 from minigrad.ops import elementwise
+from minigrad.program import FIRST_RUNS
 
 extension = pytest.importorskip("minigrad.kernels.native.extension", reason="the C kernels are not built")
 
@@ -234,7 +235,7 @@ def test_parameters_that_get_other_arrays(calls):
             for one in (model, twin):
                 one[0].weight.data = numbers.clone()
         assert bits(step(x, y)) == bits(jitted(x, y))
-    assert is_program(jitted)
+    assert is_program(jitted) and list(jitted.programs.values())[-1].first_runs <= FIRST_RUNS
 
 
 def test_the_choice_of_kernels_and_threads_is_followed(monkeypatch):
@@ -367,7 +368,8 @@ def test_recycled():
 
 
 def resized(array):
-    array.resize((8, 8), refcheck=False)
+    with pytest.raises(ValueError, match="does not own its data"):
+        array.resize((8, 8), refcheck=False)
 
 
 CHANGES = {
@@ -386,10 +388,7 @@ def test_results_that_were_turned_into_something_else(name):
     for _ in range(4):
         jitted(x)
     array = jitted(x).numpy()
-    try:
-        CHANGES[name](array)
-    except ValueError as error:
-        assert "does not own its data" in str(error)
+    CHANGES[name](array)
     del array
     again = jitted(x).numpy()
     assert ((64, 64), np.float32, True) == (again.shape, again.dtype, again.flags.writeable)
