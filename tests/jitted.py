@@ -39,4 +39,40 @@ def counting_step():
     return step, model, optimizer, runs
 
 
+def bound_lines(jitted):
+    """The lines of the last program that became calls in C."""
+    program = list(jitted.programs.values())[-1]
+    return [line for line, now in zip(program.lines, program.latest[0]) if line != now]
+
+
+def bits(tensor):
+    return tensor.detach().numpy().tobytes()
+
+
+def small_step(rows=32):
+    minigrad.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, step, data(rows, 2), data(rows, classes=3)
+
+
+def odd_arrays(array):
+    """The same numbers: read-only, misaligned, in Fortran's order, and with gaps."""
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    shifted = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    gaps = np.zeros((2 * len(array), *array.shape[1:]), array.dtype)[::2]
+    gaps[...] = array
+    return [frozen, shifted, np.asfortranarray(array), gaps, array]
+
+
 X, Y = data(8, 5), data(8, classes=3)
