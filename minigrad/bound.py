@@ -14,6 +14,7 @@ from sys import getrefcount
 
 import numpy as np
 
+from . import kernels
 from .ops.linear_algebra import by_kernel
 from .watch import bind
 
@@ -45,8 +46,9 @@ class FirstRun:
         self.given, self.objects, self.calls = lines, dict(objects), calls
         self.looks, self.bound, self.read = 0, {}, {}  # how many; bound lines by their number; what it reads, by name
         self.result = made(with_looks(lines, "look(locals())"), objects | {"look": self.look})(*arrays)
-        stay, known = self.staying() | self.read, set()
-        self.objects |= self.staying()
+        made_here, known = self.staying(), set()
+        stay = made_here | self.read
+        self.objects |= made_here
         self.lines = [
             self.bound[i].text(line, stay, known, self.objects) if i in self.bound else line for i, line in enumerate(lines)
         ]
@@ -71,9 +73,10 @@ class FirstRun:
     def considered(self, results, inputs, text, name):
         """A line as a call in C, or None. It called the function `name`, as `text` says, and gave these results."""
         function = self.objects.get(name)
-        if not self.calls and function in by_kernel and agree(function, NAMES.sub("{}", text), kinds(inputs, text)):
-            self.calls.clear()
-            results = dict.fromkeys(results, eval(text, self.objects | {name: by_kernel[function]}, inputs))
+        if not self.calls and function in by_kernel and (factors := kinds_of_factors(inputs, text)):
+            if agree(function, NAMES.sub("{}", text), factors, kernels.choices()):
+                self.calls.clear()
+                results = dict.fromkeys(results, eval(text, self.objects | {name: by_kernel[function]}, inputs))
         if len(self.calls) == 1 and self.calls[0].places is not None:
             bound = Bound(self.calls[0], results, inputs)
             return bound if bound.stands_alone() else None
@@ -106,7 +109,7 @@ class Bound:
             self.names.append(None if wanted is None else found[0] if len(found) == 1 else "")
 
     def stands_alone(self):
-        """Whether the call makes all of the results, by itself and of what the line names. It is done again, to the same end."""
+        """Whether the call, done again, makes all of the results, by itself and of what the line names."""
         arrays = {name: value for name, value in self.results.items() if value is not None}
         if "" in self.names or not arrays.keys() <= set(self.names):
             return False
@@ -179,33 +182,31 @@ def recycled(shape, dtype, at):
     return take
 
 
-def kinds(inputs, text):
-    """What the bits of a product depend on beside its numbers; None if it is not tried, see `agree`."""
+def kinds_of_factors(inputs, text):
+    """(shape, dtype, order) of the arrays of a product; None if it is not tried, see `agree`."""
     arrays = [inputs[name] for name in NAMES.findall(text)]
     if any(np.may_share_memory(*pair) for pair in combinations(arrays, 2)):  # NumPy has a function for x x^T
         return None
-    if not all(a.dtype.kind == "f" and 0 < a.nbytes < LARGE and 1 not in a.shape for a in arrays):
+    if not all(a.dtype.kind == "f" and a.flags.forc and 0 < a.nbytes < LARGE and 1 not in a.shape for a in arrays):
         return None
-    return tuple((array.shape, array.dtype, array.strides) for array in arrays)
+    return tuple((array.shape, array.dtype, "C" if array.flags.c_contiguous else "F") for array in arrays)
 
 
 @lru_cache(maxsize=1024)
-def agree(function, text, kinds):
+def agree(function, text, kinds, _choices):
     """Whether a function and its kernel give the same bits, but for the sign of NaN, for arrays of these kinds.
 
     They are tried on numbers of all sizes, with zeros, infinities and NaN among them. NumPy has other functions for
-    products that have a side of 1, which are not tried.
+    products that have a side of 1, which are not tried. The answer holds for the same `kernels.choices()` alone.
     """
-    if kinds is None:
-        return False
     names = [f"v{i}" for i in range(len(kinds))]
     compiled = compile(text.format(*names), "<minigrad.program>", "eval")
     one, other = (partial(eval, compiled, {text.split("(")[0]: f}) for f in (function, by_kernel[function]))
     rng, numbers = np.random.default_rng(0), _numbers()
     for trial in range(TRIALS):
         values = {}
-        for name, (shape, dtype, strides) in zip(names, kinds):
-            values[name] = array = np.lib.stride_tricks.as_strided(np.empty(LARGE // dtype.itemsize, dtype), shape, strides)
+        for name, (shape, dtype, order) in zip(names, kinds):
+            values[name] = array = np.empty(shape, dtype, order)
             start = rng.integers(len(numbers) - array.size)
             array[...] = numbers[start : start + array.size].reshape(shape)
             if trial % 8 >= 5:

@@ -114,7 +114,8 @@ class jit:
 
     It is meant for a whole training step, or for predictions under `no_grad()`, of small models, where Python takes
     more time than arithmetic. The results have the same bits, but for the sign of NaN; NumPy's warnings, such as of an
-    overflow, are not given where a kernel takes its place. `source` is the program, which shows the forward pass and the backward pass line by line.
+    overflow, are not given where a kernel takes its place. `source` is the program, which shows the forward pass and
+    the backward pass line by line.
 
     Its arguments are tensors that require no gradient, and hashable values; it returns tensors outside the graph, numbers,
     None, or tuples of these. There is a program for each combination of shapes, dtypes, strides and other values of the
