@@ -231,23 +231,23 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
     """
     pending, queue, finished = {}, [], []
     wanted = wanted if wanted is None else set(wanted)
-    shared = []  # gradients that may have another holder, beside all that are views
+    shared = {}  # by their ids, gradients that may have another holder, beside all that are views
     summed = set()  # nodes whose pending gradient is a sum, an array of the walk's own
     oldest = 0 if wanted is None else min(node.order for node in wanted)
     for node, gradient in seeds:
-        shared.append(gradient)
         if node in pending:
             pending[node] = pending[node] + gradient
+            continue
+        pending[node] = gradient
+        if node.parents:
+            heappush(queue, (-node.order, node))
         else:
-            pending[node] = gradient
-            if node.parents:
-                heappush(queue, (-node.order, node))
+            shared[id(gradient)] = gradient
     while queue:
         node = heappop(queue)[1]
         gradient = pending.pop(node)
         if node.keeps_grad if wanted is None else node in wanted:
-            finished.append((node, gradient))
-            shared.append(gradient)
+            finished.append((node, gradient, False))
         if node.order <= oldest:
             continue  # older than all that is wanted
         targets, saved, options = node.inputs, node.saved, node.options
@@ -267,7 +267,7 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
             if result.dtype is not target.dtype:
                 check_dtype(result, target, node.primitive)
             if result is gradient or retain_graph and result is saved:
-                shared.append(result)
+                shared[id(result)] = result
             if parent not in pending:
                 pending[parent] = result
                 if parent.parents:
@@ -281,11 +281,10 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
         if not retain_graph:  # what is left of the node can only say that it is used up
             node.parents = RELEASED
             node.inputs = node.saved = node.options = None
-    finished += pending.items()
-    if lift is not None:
-        return [(node, gradient, False) for node, gradient in finished]
-    shared = set(map(id, shared))
-    return [(node, gradient, type(gradient.base) in OWN_MEMORY and id(gradient) not in shared) for node, gradient in finished]
+    for node, gradient in pending.items():
+        owned = lift is None and type(gradient.base) in OWN_MEMORY and id(gradient) not in shared
+        finished.append((node, gradient, owned))
+    return finished
 
 
 def check_dtype(result, target, primitive):

@@ -247,7 +247,7 @@ class Tensor:
         if isinstance(inputs, Tensor):
             inputs = (inputs,)
         wanted = None if inputs is None else [current_node(t) for t in inputs]
-        accumulate(run_backward([self], [gradient], retain_graph, create_graph, wanted))
+        accumulate(run_backward((self,), (gradient,), retain_graph, create_graph, wanted))
 
     def detach(self):
         """The same memory outside the graph.
@@ -297,9 +297,12 @@ def as_array(data, dtype, caller, copy=None):
     return np.array(array, dtype=dtypes.check(dtype, caller), copy=copy)
 
 
+new = Tensor.__new__
+
+
 def wrap(array, node=None):
     """A Tensor around `array` itself, without checks: for results that are known to be right."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = new(Tensor)
     tensor.array = array if type(array) is np.ndarray else np.asarray(array)
     tensor.node = node
     tensor.view_of = None

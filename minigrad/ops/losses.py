@@ -25,7 +25,8 @@ class FusedLoss:
         self.formula, self.__name__ = formula, formula.__name__
         arguments = formula.__code__.co_argcount
         # Backward of backward reads all of them.
-        self.rules, self.reads = (self.backward, *[None] * (arguments - 1)), (tuple(range(arguments)),)
+        self.others = (None,) * (arguments - 1)  # rules and parents of all but `input`
+        self.rules, self.reads = (self.backward, *self.others), (tuple(range(arguments)),)
 
     @property
     def forward(self):
@@ -37,10 +38,12 @@ class FusedLoss:
         for arg in args:
             if isinstance(arg, Tensor):
                 arrays.append(arg.array)
-                tracked += arg.node is not None or arg.view_of is not None
-            else:
-                self.check_absent(arg, len(arrays))
+                if arg.node is not None or arg.view_of is not None:
+                    tracked += 1
+            elif arg is None and len(arrays) > 1:
                 arrays.append(None)
+            else:
+                self.refuse(arg, len(arrays))
         node = current_node(args[0]) if tracked and grad_mode.enabled else None
         value, gradient = self.forward(*arrays, need_gradient=node is not None, **options)
         if tracked > (node is not None) and grad_mode.enabled:
@@ -48,18 +51,16 @@ class FusedLoss:
                 with np.errstate(all="ignore"):
                     return self.formula(*args, **options)  # the kernel has refused what does not fit
         if node is not None:
-            node = Node(self, (node, *(None,) * (len(args) - 1)), arrays, gradient, options)
+            node = Node(self, (node, *self.others), arrays, gradient, options)
         out = wrap(value, node)
         if grad_mode.watcher is not None:
             options = options | {"need_gradient": node is not None}
             grad_mode.watcher.call(self, args, arrays, options, value, out)
         return out
 
-    def check_absent(self, arg, position):
-        """Refuse anything but None, and None where a tensor must be."""
-        if arg is not None or position < 2:
-            argument = self.formula.__code__.co_varnames[position]
-            raise TypeError(f"{self.__name__}(): {argument} must be a tensor, got {type(arg).__name__}")
+    def refuse(self, arg, position):
+        argument = self.formula.__code__.co_varnames[position]
+        raise TypeError(f"{self.__name__}(): {argument} must be a tensor, got {type(arg).__name__}")
 
     def backward(self, grad, gradient, input, *others, **options):
         if isinstance(grad, Tensor):
