@@ -109,7 +109,7 @@ def shared(name, declaration):
 TEAM = """
 typedef struct { size_t serving; ...; } team;
 int team_is_resting(const team *team);
-void team_serve(team *team, size_t patience);
+void team_serve(team *team, size_t seat, size_t patience);
 """
 MACHINE = """
 int highest_level_built(void);

@@ -43,24 +43,28 @@ static double own_time(void)
     return seconds(time);
 }
 
-static void work(team *const team)
+static void work(team *const team, const size_t seat)
 {
-    size_t begin;
-    while ((begin = atomic_fetch_add(&team->next, team->length)) < team->count) {
-        const size_t code = team->function(begin, smaller(begin + team->length, team->count), team->arguments);
-        size_t least = atomic_load(&team->code);
-        while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}
+    const size_t length = team->length, parts = team->parts;
+    for (size_t turn = 0; turn < parts; turn++) {
+        const size_t part = (seat + turn) % parts, end = team->part[part].end;
+        size_t begin;
+        while ((begin = atomic_fetch_add(&team->part[part].next, length)) < end) {
+            const size_t code = team->function(begin, smaller(begin + length, end), team->arguments);
+            size_t least = atomic_load(&team->code);
+            while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}
+        }
     }
 }
 
-void team_serve(team *const team, const size_t patience)
+void team_serve(team *const team, const size_t seat, const size_t patience)
 {
     atomic_fetch_add(&team->serving, 1);
     for (size_t looks = 0; looks < patience; looks++) {
         if (atomic_load(&team->open)) {
             /* First say so, then look again: once a call is closed and nobody is working, its arguments are gone. */
             atomic_fetch_add(&team->working, 1);
-            if (atomic_load(&team->open)) work(team);
+            if (atomic_load(&team->open)) work(team, seat);
             atomic_fetch_sub(&team->working, 1);
             looks = 0;
         }
@@ -83,12 +87,16 @@ size_t team_run(team *const team, slice_function *const function, const void *co
         atomic_store(&team->taken, false);
         return function(0, count, arguments);
     }
-    team->function = function, team->arguments = arguments, team->count = count, team->length = length;
-    atomic_store(&team->next, 0);
+    const size_t slices = (count + length - 1) / length, parts = smaller(atomic_load(&team->serving) + 1, SEATS);
+    team->function = function, team->arguments = arguments, team->length = length, team->parts = parts;
+    for (size_t i = 0; i < parts; i++) {
+        atomic_store(&team->part[i].next, slices * i / parts * length);
+        team->part[i].end = smaller(slices * (i + 1) / parts * length, count);
+    }
     atomic_store(&team->code, 0);
     const double start = now(), own_start = own_time();
     atomic_store(&team->open, true);
-    work(team);
+    work(team, 0);
     atomic_store(&team->open, false);
     const double used = own_time() - own_start;
     for (size_t looks = 0; atomic_load(&team->working); looks++) {

@@ -9,6 +9,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+/* Each seat has its part of a call, the same one each time, so that a thread finds in its cache what it had the last
+ * time; who is done with that helps the others. */
+enum { SEATS = 64 };
+
 /* Works on [begin, end) and returns 0, or what went wrong. */
 typedef size_t slice_function(size_t begin, size_t end, const void *arguments);
 
@@ -18,14 +22,17 @@ typedef struct {
     atomic_bool taken, open;
     slice_function *function;
     const void *arguments;
-    size_t count, length;
+    size_t length, parts;
     _Atomic double rests_until; /* calls are made alone until then, in seconds */
-    atomic_size_t next; /* where the next slice begins */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
+    struct {
+        _Alignas(64) atomic_size_t next; /* where the next slice begins; in a cache line of its own */
+        size_t end;
+    } part[SEATS];
 } team;
 
-/* Look out for calls; return when none came during `patience` looks. */
-void team_serve(team *team, size_t patience);
+/* Look out for calls, from a seat of one's own (the caller's is 0); return when none came during `patience` looks. */
+void team_serve(team *team, size_t seat, size_t patience);
 
 /* Whether the team is left out for now, as calls have lost time to other processes. */
 int team_is_resting(const team *team);

@@ -77,15 +77,15 @@ class Team:
         self.serve, self.is_resting, self.state = serve, is_resting, state
         self.calls, self.ended, self.bell = 0, False, threading.Condition()
         self.threads = []
-        for _ in range(size):
-            thread = threading.Thread(target=self._attend, daemon=True, name="minigrad")
+        for seat in range(1, size + 1):
+            thread = threading.Thread(target=self._attend, args=(seat,), daemon=True, name="minigrad")
             try:
                 thread.start()
             except RuntimeError:  # no more threads here, or none any more as the interpreter ends
                 break
             self.threads.append(thread)
 
-    def _attend(self):
+    def _attend(self, seat):
         heard = 0
         while True:
             with self.bell:
@@ -94,7 +94,7 @@ class Team:
                 heard = self.calls
             if self.ended:
                 return
-            self.serve(self.state, PATIENCE)
+            self.serve(self.state, seat, PATIENCE)
 
     def _ring(self):
         with self.bell:

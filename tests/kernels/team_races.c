@@ -1,6 +1,6 @@
 /* Threads that serve come and go, while several call: every slice is done once, the smallest code comes back, and nobody
- * looks at a call that is over, whose memory is freed at once. And who comes late is left out for a while. Run by
- * test_team.py under ThreadSanitizer. */
+ * looks at a call that is over, whose memory is freed at once. Who comes late is left out for a while, and of each call
+ * a seat has the same part. Run by test_team.py under ThreadSanitizer. */
 #define _POSIX_C_SOURCE 200809L
 #include "team.h"
 
@@ -31,7 +31,7 @@ static size_t visit(const size_t begin, const size_t end, const void *arguments)
 static void *serve(void *const seed)
 {
     unsigned random = (unsigned)(uintptr_t)seed;
-    while (!atomic_load(&over)) team_serve(&shared, (size_t)(rand_r(&random) % 2000));
+    while (!atomic_load(&over)) team_serve(&shared, 1 + (uintptr_t)seed, (size_t)(rand_r(&random) % 2000));
     return NULL;
 }
 
@@ -74,7 +74,7 @@ static size_t count_served(const size_t begin, const size_t end, const void *arg
 static void *serve_late(void *const unused)
 {
     is_server = true;
-    while (!atomic_load(&over)) team_serve(&shared, 100000);
+    while (!atomic_load(&over)) team_serve(&shared, 1, 100000);
     return unused;
 }
 
@@ -98,6 +98,38 @@ static bool is_left_out_for_a_while(void)
     return right;
 }
 
+enum { SLICES = 8 };
+
+static atomic_int begun[2];
+static bool was_served[SLICES];
+
+/* Nobody is ahead of the other, and so nobody helps. */
+static size_t keep_step(const size_t begin, const size_t end, const void *arguments)
+{
+    (void)end, (void)arguments;
+    was_served[begin] = is_server;
+    const int mine = atomic_fetch_add(&begun[is_server], 1) + 1;
+    while (atomic_load(&begun[!is_server]) < mine) {}
+    return 0;
+}
+
+/* Whether the caller has the first half of each call, and the server the second. */
+static bool seats_keep_their_parts(void)
+{
+    pthread_t server;
+    pthread_create(&server, NULL, serve_late, NULL);
+    while (!atomic_load(&shared.serving)) {}
+    bool right = true;
+    for (int i = 0; i < 100; i++) {
+        atomic_store(&shared.rests_until, 0);
+        team_run(&shared, keep_step, NULL, SLICES, 1);
+        for (int slice = 0; slice < SLICES; slice++) right = right && was_served[slice] == (slice >= SLICES / 2);
+    }
+    atomic_store(&over, true);
+    pthread_join(server, NULL);
+    return right;
+}
+
 int main(void)
 {
     pthread_t servers[SERVERS], callers[CALLERS];
@@ -108,5 +140,7 @@ int main(void)
     for (int i = 0; i < SERVERS; i++) pthread_join(servers[i], NULL);
     atomic_store(&over, false);
     if (!is_left_out_for_a_while()) printf("a late server was not left out for a while\n"), exit(1);
+    atomic_store(&over, false);
+    if (!seats_keep_their_parts()) printf("a seat had another's part\n"), exit(1);
     return shared.serving != 0 || shared.working != 0;
 }
