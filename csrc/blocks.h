@@ -11,6 +11,8 @@ enum {
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
     SHORT_ROW = 64,     /* rows of so few classes are turned; of longer ones, CHUNK / LANES fit into a chunk */
     TURNED = 64,        /* rows that are turned together */
+    AHEAD = 1024,       /* elements, how far ahead lines are asked for */
+    FAR = 1 << 21,      /* bytes of a slice, of which a thread has several: more than the caches near a core hold */
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
     MATMUL_ROWS = 256,  /* of a left factor that is worked through at a time */
@@ -23,5 +25,8 @@ enum {
 
 static inline size_t smaller(const size_t a, const size_t b) { return a < b ? a : b; }
 static inline size_t larger(const size_t a, const size_t b) { return a > b ? a : b; }
+
+/* Whether arrays of so many bytes, in all, lie where it pays to ask for their lines ahead. */
+static inline int is_far(const size_t bytes) { return bytes >= FAR; }
 
 #endif

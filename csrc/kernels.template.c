@@ -35,7 +35,7 @@ size_t KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t ro
 }
 #endif
 
-#include "optimizers/runs.h"
+#include "optimizers/update.template.h"
 #include "optimizers/sgd.template.c"
 #include "optimizers/adagrad.template.c"
 #include "optimizers/rmsprop.template.c"

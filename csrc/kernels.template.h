@@ -21,22 +21,21 @@ void KERNEL(log1p_near_0)(size_t begin, size_t end, REAL *restrict result, const
  * gradient, the derivative of (sum of values) / divisor by the input. The caller passes divisor = 1 for a sum.
  * Python sees (block, total) in place of block_sums: with block > 0, how many elements or rows a block has, the sum of
  * all, over the divisor, goes to `total`.
- * `streamed` writes the gradient past the caches (past_caches.h); the losses without it do too much arithmetic to gain.
  * Each formula stands in the kernel's own file. */
 void KERNEL(mse_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                       REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                      int streamed, double divisor);
+                      double divisor);
 void KERNEL(l1_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                      REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                     int streamed, double divisor);
+                     double divisor);
 /* beta >= 0; 0 gives the l1 loss. */
 void KERNEL(smooth_l1_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                             REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                            double beta, int streamed, double divisor);
+                            double beta, double divisor);
 /* delta > 0. */
 void KERNEL(huber_loss)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                        double delta, int streamed, double divisor);
+                        double delta, double divisor);
 /* `weight` has an entry per element, or is NULL.
  * Returns 0, or 1 + the position of the first input outside [0, 1] or NaN, where it stops. */
 size_t KERNEL(binary_cross_entropy)(size_t begin, size_t end, double *restrict block_sums, REAL *restrict values,

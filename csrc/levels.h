@@ -23,12 +23,17 @@
 #define STRIP (LINE / sizeof(REAL))
 
 /* For products of matrices, which the baseline leaves to NumPy: how wide a vector is, how many rows of sums the
- * registers hold, and a b + c, rounded once. */
+ * registers hold, a b + c, rounded once, and a store that leaves the caches alone. */
 #define MULTIPLY_ADD_f32_v3 _mm256_fmadd_ps
 #define MULTIPLY_ADD_f64_v3 _mm256_fmadd_pd
 #define MULTIPLY_ADD_f32_v4 _mm512_fmadd_ps
 #define MULTIPLY_ADD_f64_v4 _mm512_fmadd_pd
 #define MULTIPLY_ADD KERNEL(MULTIPLY_ADD)
+#define STORE_PAST_CACHES_f32_v3 _mm256_stream_ps
+#define STORE_PAST_CACHES_f64_v3 _mm256_stream_pd
+#define STORE_PAST_CACHES_f32_v4 _mm512_stream_ps
+#define STORE_PAST_CACHES_f64_v4 _mm512_stream_pd
+#define STORE_PAST_CACHES KERNEL(STORE_PAST_CACHES)
 
 #define LEVEL baseline
 #include "kernels.template.c"

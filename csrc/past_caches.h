@@ -43,12 +43,6 @@ static ALWAYS_INLINE void copy_past_caches(void *const to, const void *const fro
 #endif
 }
 
-/* Ask for an array that is read soon. */
-static ALWAYS_INLINE void fetch(const void *const from, const size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += LINE) FETCH((const char *)from + i, 0);
-}
-
 /* Ask for the line `ahead` bytes on. There need not be one: nothing is read that is not there. */
 static ALWAYS_INLINE void fetch_line(const void *const from, const size_t ahead)
 {

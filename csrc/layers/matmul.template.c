@@ -20,6 +20,7 @@ typedef BITS KERNEL(lanes) __attribute__((vector_size(VECTOR_BYTES)));
 typedef struct {
     const REAL *panel;
     size_t inner, left_row, left_column, start_row, result_row;
+    int past_caches; /* for a result of whole, aligned vectors */
 } KERNEL(strip);
 
 /* result = start + left panel. `rows` and `vectors` are constants where this is inlined: the sums stay in registers. */
@@ -50,7 +51,11 @@ static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t 
 #pragma GCC unroll 3
         for (size_t j = 0; j < vectors; j++) {
             if (start) sums[i][j] += AT(start + i * strip->start_row + j * WIDTH);
-            AT(result + i * strip->result_row + j * WIDTH) = sums[i][j];
+            REAL *const to = result + i * strip->result_row + j * WIDTH;
+            if (strip->past_caches)
+                STORE_PAST_CACHES(to, sums[i][j]);
+            else
+                AT(to) = sums[i][j];
         }
 }
 
@@ -99,7 +104,8 @@ static void KERNEL(multiply_panel)(const KERNEL(strip) *const strip, const size_
         }
         /* The columns end within a vector: the tile is made beside the result. */
         REAL tile[TILE_ROWS * TILE_COLUMNS];
-        const KERNEL(strip) aside = {strip->panel, strip->inner, strip->left_row, strip->left_column, 0, TILE_COLUMNS};
+        const KERNEL(strip) aside = {strip->panel, strip->inner, strip->left_row, strip->left_column,
+                                     0, TILE_COLUMNS, 0};
         tiles[kind][vectors - 1](&aside, tile, NULL, numbers);
         for (size_t r = 0; r < height; r++)
             for (size_t j = 0; j < columns; j++) {
@@ -192,13 +198,16 @@ size_t KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict resul
     REAL *const tiles = panel + INNER_BLOCK * TILE_COLUMNS;
     const size_t blocks = larger((inner + INNER_BLOCK - 1) / INNER_BLOCK, 1);
     const size_t step = larger((inner + 16 * blocks - 1) / (16 * blocks), 1) * 16; /* blocks of about one size */
+    /* A large result that is written once, as the gradient of a large weight is: or its lines would be read first. */
+    const int whole = (columns | begin | end) % WIDTH == 0 && (uintptr_t)result % VECTOR_BYTES == 0;
+    const int past_caches = whole && blocks == 1 && is_far(rows * columns * sizeof *result);
 
     /* Rows and inner go in steps, so that the part of `left` in use stays in the second cache. */
     for (size_t i = 0; i < rows; i += MATMUL_ROWS)
         for (size_t k = 0; k == 0 || k < inner; k += step) {
             const size_t height = smaller(rows - i, MATMUL_ROWS), depth = smaller(inner - k, step);
             const REAL *numbers = left + i * left_row + k * left_column;
-            KERNEL(strip) strip = {panel, depth, left_row, left_column, k ? columns : 0, columns};
+            KERNEL(strip) strip = {panel, depth, left_row, left_column, k ? columns : 0, columns, past_caches};
             size_t left_tile = TILE_ROWS * left_row;
             if (left_column != 1) { /* or each number would come from a page of its own */
                 KERNEL(fill_tiles)(tiles, height, depth, numbers, left_row, left_column);
@@ -213,6 +222,7 @@ size_t KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict resul
                 KERNEL(multiply_panel)(&strip, height, width, corner, start, numbers, left_tile);
             }
         }
+    if (past_caches) finish_stores();
     free(panel);
     return 0;
 }

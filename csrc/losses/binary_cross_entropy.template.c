@@ -26,8 +26,8 @@ size_t KERNEL(binary_cross_entropy)(const size_t begin, const size_t end, double
 {
     for (size_t start = begin; start < end; start += BLOCK) { /* checked block by block, and so fetched only once */
         const size_t stop = smaller(start + BLOCK, end);
-        KERNEL(elementwise_loss)(KERNEL(binary_entropy), KERNEL(log_of_nearer), 0, start, stop, block_sums, values,
-                                 gradient, input, target, weight, NULL, 1, divisor);
+        KERNEL(elementwise_loss)(KERNEL(binary_entropy), KERNEL(log_of_nearer), KERNEL(far)(begin, end), start, stop,
+                                 block_sums, values, gradient, input, target, weight, NULL, 1, divisor);
         BITS highest = 0; /* with its sign bit, a negative number is higher than 1, and so is NaN */
         for (size_t i = start; i < stop; i++)
             highest = KERNEL(to_bits)(input[i]) > highest ? KERNEL(to_bits)(input[i]) : highest;

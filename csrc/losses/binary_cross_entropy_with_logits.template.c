@@ -20,6 +20,6 @@ void KERNEL(binary_cross_entropy_with_logits)(const size_t begin, const size_t e
                                               const REAL *restrict weight, const REAL *restrict pos_weight,
                                               const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(logit_entropy), KERNEL(exp_of_minus_size), 0, begin, end, block_sums, values,
-                             gradient, input, target, weight, pos_weight, 1, divisor);
+    KERNEL(elementwise_loss)(KERNEL(logit_entropy), KERNEL(exp_of_minus_size), KERNEL(far)(begin, end), begin, end,
+                             block_sums, values, gradient, input, target, weight, pos_weight, 1, divisor);
 }

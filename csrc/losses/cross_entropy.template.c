@@ -140,7 +140,7 @@ size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restr
                 }
             }
         }
-        for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
+        KERNEL(record_rows)(block_sums, values, first, rows, losses);
     }
     return 0;
 }

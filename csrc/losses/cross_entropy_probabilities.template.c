@@ -120,6 +120,6 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
         } else {
             losses[0] = KERNEL(long_probabilities_row)(&options, slopes, x, y);
         }
-        for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
+        KERNEL(record_rows)(block_sums, values, first, rows, losses);
     }
 }

@@ -6,110 +6,106 @@ typedef struct {
 } KERNEL(term);
 typedef KERNEL(term) KERNEL(formula)(REAL input, REAL target, REAL parameter, REAL first);
 
+/* Whether what a slice reads and writes is far. */
+static inline int KERNEL(far)(const size_t begin, const size_t end) { return is_far(3 * sizeof(REAL) * (end - begin)); }
+
+/* x, or the nearer of -bound and bound; NaN stays NaN. */
+static ALWAYS_INLINE REAL KERNEL(held_within)(const REAL x, const REAL bound)
+{
+    const REAL held = bound < x ? bound : x;
+    return -bound > held ? -bound : held;
+}
+
 /* What a long formula computes first, of the input alone, in a loop of its own: two short chains of arithmetic per
- * element keep a processor busier than a long one. Meanwhile memory brings what comes next. */
+ * element keep a processor busier than a long one. */
 typedef REAL KERNEL(first_part)(REAL input);
 
-static ALWAYS_INLINE void KERNEL(first_parts)(KERNEL(first_part) *const first_part, const size_t count,
-                                              REAL *restrict parts, const REAL *restrict input,
-                                              const REAL *restrict target)
+/* Elements [i, i + count) of a chunk. `parts`, `gradient`, `weight` and `parameters` may be a constant NULL, which
+ * removes their part of the loop. */
+static ALWAYS_INLINE void KERNEL(some_terms)(KERNEL(formula) *const formula, const size_t i, const size_t count,
+                                             REAL *restrict costs, REAL *restrict gradient,
+                                             const REAL *restrict input, const REAL *restrict target,
+                                             const REAL *restrict weight, const REAL *restrict parameters,
+                                             const REAL parameter, const REAL *restrict parts, const REAL scale)
 {
-    const size_t whole = count - count % STRIP;
-    for (size_t i = 0; i < whole; i += STRIP) {
-        fetch_line(target + i, CHUNK * sizeof *target);
-        fetch_line(input + i, 2 * CHUNK * sizeof *input);
-        for (size_t j = 0; j < STRIP; j++) parts[i + j] = first_part(input[i + j]);
-    }
-    for (size_t i = whole; i < count; i++) parts[i] = first_part(input[i]);
-}
-
-/* `parts`, `gradient`, `weight` and `parameters` may be a constant NULL, which removes their part of the loop. */
-static ALWAYS_INLINE void KERNEL(terms)(KERNEL(formula) *const formula, const size_t count, REAL *restrict values,
-                                        REAL *restrict gradient, const REAL *restrict input,
-                                        const REAL *restrict target, const REAL *restrict weight,
-                                        const REAL *restrict parameters, const REAL parameter,
-                                        const REAL *restrict parts, const REAL scale)
-{
-    for (size_t i = 0; i < count; i++) {
-        const KERNEL(term) term =
-            formula(input[i], target[i], parameters ? parameters[i] : parameter, parts ? parts[i] : 0);
-        values[i] = weight ? weight[i] * term.value : term.value;
-        if (gradient) gradient[i] = weight ? weight[i] * term.derivative * scale : term.derivative * scale;
+    VECTORS_FIRST
+    for (size_t j = 0; j < count; j++) {
+        const KERNEL(term) term = formula(input[i + j], target[i + j], parameters ? parameters[i + j] : parameter,
+                                          parts ? parts[i + j] : 0);
+        costs[j] = weight ? weight[i + j] * term.value : term.value;
+        if (gradient)
+            gradient[i + j] = weight ? weight[i + j] * term.derivative * scale : term.derivative * scale;
     }
 }
 
-/* One chunk; `first_part` may be a constant NULL, too. */
-static ALWAYS_INLINE void KERNEL(chunk_of_terms)(KERNEL(formula) *const formula, KERNEL(first_part) *const first_part,
-                                                 const size_t count, REAL *const values, REAL *const gradient,
-                                                 const REAL *const input, const REAL *const target,
-                                                 const REAL *const weight, const REAL *const parameters,
-                                                 const REAL parameter, const REAL scale)
+/* One chunk; its costs go to the lanes, that of element i to lane i modulo LANES, and to `values` unless it is NULL.
+ * If the arrays are `far`, memory brings meanwhile what comes AHEAD. */
+static ALWAYS_INLINE void KERNEL(terms)(KERNEL(formula) *const formula, const size_t count, double *restrict lanes,
+                                        REAL *const values, REAL *const gradient, const REAL *const input,
+                                        const REAL *const target, const REAL *const weight,
+                                        const REAL *const parameters, const REAL parameter, const REAL *const parts,
+                                        const REAL scale, const int far)
 {
-    if (!first_part) {
-        KERNEL(terms)(formula, count, values, gradient, input, target, weight, parameters, parameter, NULL, scale);
-        return;
+    const size_t rest = count % LANES, whole = count - rest;
+    double sums[LANES];
+    REAL costs[LANES];
+    memcpy(sums, lanes, sizeof sums);
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t line = i; far && line < i + LANES; line += STRIP) {
+            fetch_line(input + line, AHEAD * sizeof *input);
+            fetch_line(target + line, AHEAD * sizeof *target);
+            if (gradient) fetch_line_to_write(gradient + line, AHEAD * sizeof *gradient);
+        }
+        KERNEL(some_terms)(formula, i, LANES, costs, gradient, input, target, weight, parameters, parameter, parts,
+                           scale);
+        VECTORS_FIRST
+        for (size_t lane = 0; lane < LANES; lane++) sums[lane] += costs[lane];
+        if (values) memcpy(values + i, costs, sizeof costs);
     }
-    REAL parts[CHUNK];
-    KERNEL(first_parts)(first_part, count, parts, input, target);
-    for (size_t i = 0; i < count; i += STRIP) {
-        REAL *const slopes = gradient ? gradient + i : NULL;
-        const REAL *const w = weight ? weight + i : NULL, *const p = parameters ? parameters + i : NULL;
-        if (gradient) fetch_line_to_write(slopes, CHUNK * sizeof *slopes);
-        if (count - i >= STRIP)
-            KERNEL(terms)(formula, STRIP, values + i, slopes, input + i, target + i, w, p, parameter, parts + i, scale);
-        else
-            KERNEL(terms)(formula, count - i, values + i, slopes, input + i, target + i, w, p, parameter, parts + i,
-                          scale);
-    }
+    KERNEL(some_terms)(formula, whole, rest, costs, gradient, input, target, weight, parameters, parameter, parts,
+                       scale);
+    for (size_t lane = 0; lane < rest; lane++) sums[lane] += costs[lane];
+    if (values) memcpy(values + whole, costs, rest * sizeof *costs);
+    memcpy(lanes, sums, sizeof sums);
 }
 
-/* All chunks. `weighted` is a constant: with it, weight and parameters are arrays in which NULL stands for ones;
- * without it, every element has the one `parameter`. */
+/* All chunks. `first_part` may be a constant NULL, too. `weighted` is a constant: with it, weight and parameters are
+ * arrays in which NULL stands for ones; without it, every element has the one `parameter`. */
 static ALWAYS_INLINE void KERNEL(chunks_of_terms)(KERNEL(formula) *const formula,
                                                   KERNEL(first_part) *const first_part, const int weighted,
-                                                  const int streamed, const size_t begin, const size_t end,
-                                                  double *const block_sums, REAL *const values,
-                                                  REAL *const gradient, const REAL *const input,
-                                                  const REAL *const target, const REAL *const weight,
-                                                  const REAL *const parameters, const REAL parameter,
-                                                  const double divisor)
+                                                  const int far, const size_t begin, const size_t end,
+                                                  double *const block_sums, REAL *const values, REAL *const gradient,
+                                                  const REAL *const input, const REAL *const target,
+                                                  const REAL *const weight, const REAL *const parameters,
+                                                  const REAL parameter, const double divisor)
 {
     const REAL scale = (REAL)(1 / divisor);
-    const int streams = streamed && CAN_PASS_CACHES && gradient;
-    REAL ones[CHUNK], scratch[CHUNK], slopes[CHUNK];
+    REAL ones[CHUNK], parts[CHUNK];
     double lanes[LANES] = {0};
     if (weighted)
         for (size_t i = 0; i < smaller(CHUNK, end - begin); i++) ones[i] = 1;
 
     for (size_t start = begin; start < end; start += CHUNK) {
         const size_t count = smaller(CHUNK, end - start);
-        REAL *const terms = values ? values + start : scratch;
+        const REAL *const x = input + start, *const y = target + start, *const found = first_part ? parts : NULL;
         const REAL *const w = !weighted ? NULL : weight ? weight + start : ones;
         const REAL *const p = !weighted ? NULL : parameters ? parameters + start : ones;
-        if (streams && end - start > 3 * CHUNK) { /* or memory would rest while a chunk is computed */
-            fetch(input + start + 2 * CHUNK, CHUNK * sizeof *input);
-            fetch(target + start + 2 * CHUNK, CHUNK * sizeof *target);
-        }
+        REAL *const costs = values ? values + start : NULL;
+        for (size_t i = 0; first_part && i < count; i++) parts[i] = first_part(x[i]);
         if (gradient)
-            KERNEL(chunk_of_terms)(formula, first_part, count, terms, streams ? slopes : gradient + start,
-                                   input + start, target + start, w, p, parameter, scale);
+            KERNEL(terms)(formula, count, lanes, costs, gradient + start, x, y, w, p, parameter, found, scale, far);
         else
-            KERNEL(chunk_of_terms)(formula, first_part, count, terms, NULL, input + start, target + start, w, p,
-                                   parameter, scale);
-        if (streams) copy_past_caches(gradient + start, slopes, count * sizeof *slopes);
-        if (!block_sums) continue;
-        KERNEL(add_to_lanes)(lanes, terms, count);
-        if ((start + count) % BLOCK == 0 || start + count == end) {
+            KERNEL(terms)(formula, count, lanes, costs, NULL, x, y, w, p, parameter, found, scale, far);
+        if (block_sums && ((start + count) % BLOCK == 0 || start + count == end)) {
             block_sums[start / BLOCK] = KERNEL(join_lanes)(lanes);
             memset(lanes, 0, sizeof lanes);
         }
     }
-    if (streams) finish_stores();
 }
 
-/* `streamed` sends the gradient past the caches. Without weight and parameters there is the one `parameter`. */
+/* Without weight and parameters there is the one `parameter`. */
 static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formula,
-                                                   KERNEL(first_part) *const first_part, const int streamed,
+                                                   KERNEL(first_part) *const first_part, const int far,
                                                    const size_t begin, const size_t end, double *const block_sums,
                                                    REAL *const values, REAL *const gradient,
                                                    const REAL *const input, const REAL *const target,
@@ -117,9 +113,9 @@ static ALWAYS_INLINE void KERNEL(elementwise_loss)(KERNEL(formula) *const formul
                                                    const double parameter, const double divisor)
 {
     if (weight || parameters)
-        KERNEL(chunks_of_terms)(formula, first_part, 1, streamed, begin, end, block_sums, values, gradient, input,
+        KERNEL(chunks_of_terms)(formula, first_part, 1, far, begin, end, block_sums, values, gradient, input,
                                 target, weight, parameters, 1, divisor);
     else
-        KERNEL(chunks_of_terms)(formula, first_part, 0, streamed, begin, end, block_sums, values, gradient, input,
+        KERNEL(chunks_of_terms)(formula, first_part, 0, far, begin, end, block_sums, values, gradient, input,
                                 target, NULL, NULL, (REAL)parameter, divisor);
 }

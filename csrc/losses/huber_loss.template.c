@@ -1,19 +1,16 @@
-/* d^2 / 2 for d = |x - y| < delta, delta (d - delta/2) from there on */
+/* With d = x - y and s = d held within [-delta, delta]: s (d - s/2), which is d^2 / 2 within, and delta (|d| - delta/2)
+ * beyond. Its slope is s. */
 static ALWAYS_INLINE KERNEL(term) KERNEL(huber_error)(const REAL x, const REAL y, const REAL delta, const REAL no_part)
 {
     (void)no_part;
-    const REAL difference = x - y, distance = ABSOLUTE(difference);
-    const REAL slope = difference > delta ? delta : difference < -delta ? -delta : difference;
-    return (KERNEL(term)){
-        distance < delta ? (REAL)0.5 * distance * distance : delta * (distance - (REAL)0.5 * delta),
-        slope,
-    };
+    const REAL difference = x - y, slope = KERNEL(held_within)(difference, delta);
+    return (KERNEL(term)){slope * (difference - (REAL)0.5 * slope), slope};
 }
 
 void KERNEL(huber_loss)(const size_t begin, const size_t end, double *restrict block_sums, REAL *restrict values,
                         REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                        const double delta, const int streamed, const double divisor)
+                        const double delta, const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(huber_error), NULL, streamed, begin, end, block_sums, values, gradient, input,
-                             target, NULL, NULL, delta, divisor);
+    KERNEL(elementwise_loss)(KERNEL(huber_error), NULL, KERNEL(far)(begin, end), begin, end, block_sums, values,
+                             gradient, input, target, NULL, NULL, delta, divisor);
 }

@@ -9,8 +9,8 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(squared_error)(const REAL x, const REAL
 
 void KERNEL(mse_loss)(const size_t begin, const size_t end, double *restrict block_sums, REAL *restrict values,
                       REAL *restrict gradient, const REAL *restrict input, const REAL *restrict target,
-                      const int streamed, const double divisor)
+                      const double divisor)
 {
-    KERNEL(elementwise_loss)(KERNEL(squared_error), NULL, streamed, begin, end, block_sums, values, gradient, input,
-                             target, NULL, NULL, 0, divisor);
+    KERNEL(elementwise_loss)(KERNEL(squared_error), NULL, KERNEL(far)(begin, end), begin, end, block_sums, values,
+                             gradient, input, target, NULL, NULL, 0, divisor);
 }

@@ -94,7 +94,7 @@ size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *r
         else
             losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, p == 2, (REAL)margin, factor[0],
                                                  divisor);
-        for (size_t i = 0; i < rows; i++) KERNEL(record_row)(block_sums, values, first + i, losses[i]);
+        KERNEL(record_rows)(block_sums, values, first, rows, losses);
     }
     return 0;
 }

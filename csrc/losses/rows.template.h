@@ -66,12 +66,18 @@ static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, RE
     for (size_t row = 0; row < rows; row++) found->log_sum[row] = KERNEL(scalar_log1p)(rest[row]);
 }
 
-/* One row's loss goes to `values` and to the sum of its block. */
-static ALWAYS_INLINE void KERNEL(record_row)(double *const block_sums, REAL *const values, const size_t row,
-                                             const double loss)
+/* The losses of some rows go to `values`, and to the sums of their blocks, in order. */
+static ALWAYS_INLINE void KERNEL(record_rows)(double *const block_sums, REAL *const values, const size_t first,
+                                              const size_t rows, const double *const losses)
 {
-    if (values) values[row] = (REAL)loss;
-    if (block_sums) block_sums[row / ROW_BLOCK] = (row % ROW_BLOCK ? block_sums[row / ROW_BLOCK] : 0) + loss;
+    for (size_t i = 0; values && i < rows; i++) values[first + i] = (REAL)losses[i];
+    for (size_t i = 0, count; block_sums && i < rows; i += count) {
+        const size_t block = (first + i) / ROW_BLOCK, place = (first + i) % ROW_BLOCK;
+        double sum = place ? block_sums[block] : 0;
+        count = smaller(ROW_BLOCK - place, rows - i);
+        for (size_t j = 0; j < count; j++) sum += losses[i + j];
+        block_sums[block] = sum;
+    }
 }
 
 /* True of the classes that an array of `classes` entries has. */

@@ -5,6 +5,7 @@ void KERNEL(target_weights)(const size_t begin, const size_t end, double *restri
     for (size_t row = begin; row < end; row++) {
         const int64_t y = target[row]; /* read once: another thread might write it in between */
         const int counts = y != ignore_index && KERNEL(is_class)(y, classes);
-        KERNEL(record_row)(block_sums, NULL, row, !counts ? 0 : weight ? weight[y] : 1);
+        const double own = !counts ? 0 : weight ? weight[y] : 1;
+        KERNEL(record_rows)(block_sums, NULL, row, 1, &own);
     }
 }

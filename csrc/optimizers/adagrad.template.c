@@ -1,12 +1,19 @@
-static inline void KERNEL(adagrad_run)(const size_t count, REAL *restrict parameter, REAL *restrict sum,
-                                       const REAL *restrict gradient, const REAL lr, const REAL weight_decay,
-                                       const REAL eps, const REAL sign)
+typedef struct {
+    REAL lr, weight_decay, eps, sign;
+} KERNEL(adagrad_options);
+
+static ALWAYS_INLINE void KERNEL(adagrad_update)(const size_t count, REAL *restrict parameter, REAL *restrict sum,
+                                                 REAL *restrict no_b, REAL *restrict no_c,
+                                                 const REAL *restrict gradient, const void *const options)
 {
+    const KERNEL(adagrad_options) o = *(const KERNEL(adagrad_options) *)options;
+    (void)no_b, (void)no_c;
+    VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
-        REAL g = sign * gradient[i];
-        g = weight_decay != 0 ? g + weight_decay * parameter[i] : g;
+        REAL g = o.sign * gradient[i];
+        g = o.weight_decay != 0 ? g + o.weight_decay * parameter[i] : g;
         sum[i] += g * g;
-        parameter[i] -= lr * g / (SQRT(sum[i]) + eps);
+        parameter[i] -= o.lr * g / (SQRT(sum[i]) + o.eps);
     }
 }
 
@@ -14,9 +21,7 @@ void KERNEL(adagrad)(const size_t begin, const size_t end, const size_t tensors,
                      REAL *const *parameters, REAL *const *sums, const REAL *const *gradients, const double lr,
                      const double weight_decay, const double eps, const double sign)
 {
-    for (size_t tensor = 0, offset = 0; tensor < tensors; offset += counts[tensor++]) {
-        const run part = run_within(begin, end, offset, counts[tensor]);
-        KERNEL(adagrad_run)(part.count, parameters[tensor] + part.first, sums[tensor] + part.first,
-                            gradients[tensor] + part.first, (REAL)lr, (REAL)weight_decay, (REAL)eps, (REAL)sign);
-    }
+    const KERNEL(adagrad_options) options = {(REAL)lr, (REAL)weight_decay, (REAL)eps, (REAL)sign};
+    KERNEL(update_tensors)(KERNEL(adagrad_update), begin, end, tensors, counts, parameters, sums, NULL, NULL, gradients,
+                           &options);
 }

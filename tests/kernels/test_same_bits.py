@@ -10,9 +10,10 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 
 
 def loss_bits(native, name, dtype, reduction):
-    """Of one call; for losses over rows, of short, longer and long rows, which are worked through in different ways."""
+    """Of one call, all of which one thread finds far (csrc/blocks.h), but not its part when there are more; for losses over
+    rows, of short, longer and long rows, which are worked through in different ways."""
     bits = b""
-    for shape in ((1003, 33), (303, 101), (103, 1001)) if name in ROW_LOSSES else ((100_003,),):
+    for shape in ((1003, 33), (303, 101), (103, 1001)) if name in ROW_LOSSES else ((180_003,),):
         kernel, arrays, options, _ = loss_case(name, dtype, shape)
         value, gradient = getattr(native, kernel)(*arrays, **options, reduction=reduction, need_gradient=True)
         bits += value.tobytes() + gradient.tobytes()
@@ -21,7 +22,7 @@ def loss_bits(native, name, dtype, reduction):
 
 def optimizer_bits(native, name, dtype):
     rng = np.random.default_rng(0)
-    draw = lambda: [rng.normal(size=n).astype(dtype) for n in (5, 9000, 0, 4096, 1, 30_000)]
+    draw = lambda: [rng.normal(size=n).astype(dtype) for n in (5, 9000, 0, 4096, 1, 270_001)]  # far, as above
     parameters = draw()
     optimizer_steps(native, name, parameters, [draw() for _ in range(3)])
     return b"".join(p.tobytes() for p in parameters)
@@ -38,34 +39,6 @@ def test_losses(native, name, dtype, reduction, threads):
             threads(number)
             seen.add(loss_bits(native, name, dtype, reduction))
     assert len(seen) == 1
-
-
-STREAMED_LOSSES = ["mse", "l1", "smooth_l1-0.5", "huber-0.5"]
-
-
-@pytest.mark.parametrize("name", STREAMED_LOSSES)
-@each_dtype
-def test_gradients_written_past_the_caches(native, name, dtype, threads, monkeypatch):
-    seen = set()
-    for bound, level, number in product((0, 1 << 40), native.instruction_sets(), (1, 2)):
-        monkeypatch.setattr(native.losses, "STREAMED", bound)
-        native.set_instruction_set(level)
-        threads(number)
-        seen.add(loss_bits(native, name, dtype, "mean"))
-    assert len(seen) == 1
-
-
-@each_dtype
-def test_gradients_written_past_the_caches_at_any_address(native, dtype, guarded):
-    """All of the gradient and nothing beside it, wherever in a cache line it begins and ends."""
-    extension = native.extension
-    kernels, null = extension.kernels_of[np.dtype(dtype)], extension.NULL
-    for offset, count in product(range(18), (0, 1, 3, 15, 16, 17, 33, 600)):
-        x = np.arange(count, dtype=dtype)
-        gradient = guarded(count, dtype, guard=64 + offset)
-        to, x_at, y_at = (extension.from_buffer(kernels.array, array) for array in (gradient, x, np.zeros_like(x)))
-        kernels.mse_loss(null, count, max(count, 1), 0, null, null, to, x_at, y_at, True, 1.0)
-        np.testing.assert_array_equal(gradient, 2 * x)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

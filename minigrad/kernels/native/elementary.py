@@ -3,13 +3,13 @@
 import numpy as np
 
 from .. import checks
-from .extension import BLOCK, address, from_buffer, kernels_of, share
+from .extension import BLOCK, MUCH, address, from_buffer, kernels_of, share
 
 
 def _elementary(function, array):
     checks.check_float(function, "array", array)
     result, kernels, size = np.empty(array.shape, array.dtype), kernels_of[array.dtype], array.size
-    team, length = share(size, BLOCK, size)
+    team, length = share(size, BLOCK, MUCH * size)
     getattr(kernels, function)(team, size, length, from_buffer(kernels.array, result), address(kernels.array, array))
     return result
 

@@ -60,6 +60,10 @@ def instruction_set():
     return _instruction_set
 
 
+# The work of an element, in ReLUs: of SGD or a squared error, of other optimizers and losses over rows, with exp or log.
+SOME, MORE, MUCH = 2, 4, 8
+
+
 def share(count, block, work):
     """(team, length): who runs a kernel on [0, count), and in slices of what length, a multiple of `block`."""
     if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:

@@ -3,19 +3,19 @@
 import numpy as np
 
 from .. import checks
-from ..buffers import empty_like
+from ..buffers import LARGE, empty
 from .extension import (
-    BLOCK, INT64, INT64_ARRAY, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable, share,
+    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, SOME, address, from_buffer, kernels_of, readable,
+    share,
 )  # fmt: skip
-
-STREAMED = 1 << 23  # bytes of a gradient that the caches cannot hold, beside what is read, until somebody looks at it
 
 
 # The smallest losses cost what Python costs: the next two functions do everything themselves, and once.
 
 
-def _over_elements(function, input, target, weights, numbers, reduction, need_gradient):
-    """A loss over elements; `weights` are pairs (argument, array or None) and `numbers` what C takes after them."""
+def _over_elements(function, work, input, target, weights, numbers, reduction, need_gradient):
+    """A loss over elements of so much `work`; `weights` are pairs (argument, array or None) and `numbers` what C takes
+    after them."""
     dtype, shape, count = input.dtype, input.shape, input.size
     if (kernels := kernels_of.get(dtype)) is None:
         checks.check_float(function, "input", input)
@@ -29,9 +29,9 @@ def _over_elements(function, input, target, weights, numbers, reduction, need_gr
         arguments.append(readable(function, argument, array, ctype, dtype, shape))
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = empty_like(input)
+        gradient = np.empty(shape, dtype) if input.nbytes < LARGE else empty(shape, dtype)
         slopes = from_buffer(ctype, gradient)
-    team, length = share(count, BLOCK, count)
+    team, length = share(count, BLOCK, work * count)
     kernel = getattr(kernels, function)
     if reduction == "none":
         value = np.empty(shape, dtype)
@@ -61,21 +61,21 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
             checks.check_array(function, "target", target, INT64, (rows,))
         labels = address(INT64_ARRAY, target)
     weights = NULL if weight is None else readable(function, "weight", weight, ctype, dtype, (classes,))
-    arguments = address(ctype, input), labels, weights, classes, *numbers
     gradient, slopes = None, NULL
     if need_gradient:
-        gradient = empty_like(input)
+        gradient = np.empty(shape, dtype) if input.nbytes < LARGE else empty(shape, dtype)
         slopes = from_buffer(ctype, gradient)
-    team, length = share(rows, ROW_BLOCK, input.size)
+    arguments = slopes, address(ctype, input), labels, weights, classes, *numbers
+    team, length = share(rows, ROW_BLOCK, MORE * input.size)
     kernel = getattr(kernels, function)
     if reduction == "none":
         value = np.empty(rows, dtype)
-        code = kernel(team, rows, length, 0, NULL, from_buffer(ctype, value), slopes, *arguments, 1.0)
+        code = kernel(team, rows, length, 0, NULL, from_buffer(ctype, value), *arguments, 1.0)
     else:
         value, divisor = np.empty((), dtype), 1.0
         if reduction == "mean":  # 0 stands for the sum of the targets' weights
             divisor = 0.0 if function == "cross_entropy" else rows
-        code = kernel(team, rows, length, ROW_BLOCK, from_buffer(ctype, value), NULL, slopes, *arguments, divisor)
+        code = kernel(team, rows, length, ROW_BLOCK, from_buffer(ctype, value), NULL, *arguments, divisor)
     if code == NO_MEMORY:
         raise MemoryError(f"{function}(): no memory for the sums of blocks")
     if code:
@@ -85,36 +85,34 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
 
 def mse_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the squared error."""
-    return _over_elements("mse_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
+    return _over_elements("mse_loss", SOME, input, target, (), (), reduction, need_gradient)
 
 
 def l1_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the absolute error."""
-    return _over_elements("l1_loss", input, target, (), (input.nbytes >= STREAMED,), reduction, need_gradient)
+    return _over_elements("l1_loss", SOME, input, target, (), (), reduction, need_gradient)
 
 
 def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
     """(value, gradient) of the absolute error, rounded off within `beta`."""
-    numbers = beta, input.nbytes >= STREAMED
-    return _over_elements("smooth_l1_loss", input, target, (), numbers, reduction, need_gradient)
+    return _over_elements("smooth_l1_loss", SOME, input, target, (), (beta,), reduction, need_gradient)
 
 
 def huber_loss(input, target, *, delta, reduction, need_gradient):
     """(value, gradient) of the squared error, straightened beyond `delta`."""
-    numbers = delta, input.nbytes >= STREAMED
-    return _over_elements("huber_loss", input, target, (), numbers, reduction, need_gradient)
+    return _over_elements("huber_loss", SOME, input, target, (), (delta,), reduction, need_gradient)
 
 
 def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between probabilities of two classes."""
     weights = (("weight", weight),)
-    return _over_elements("binary_cross_entropy", input, target, weights, (), reduction, need_gradient)
+    return _over_elements("binary_cross_entropy", MUCH, input, target, weights, (), reduction, need_gradient)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
     weights = (("weight", weight), ("pos_weight", pos_weight))
-    return _over_elements("binary_cross_entropy_with_logits", input, target, weights, (), reduction, need_gradient)
+    return _over_elements("binary_cross_entropy_with_logits", MUCH, input, target, weights, (), reduction, need_gradient)
 
 
 def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):

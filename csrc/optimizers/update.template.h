@@ -1,0 +1,40 @@
+/* The driver of the optimizers: one is an update of some elements, inlined into these loops. */
+
+/* Parameters, up to three arrays of state, of which those that are missing are a constant NULL, and gradients. */
+typedef void KERNEL(update)(size_t count, REAL *restrict parameter, REAL *restrict a, REAL *restrict b,
+                            REAL *restrict c, const REAL *restrict gradient, const void *options);
+
+/* Updates one stretch of memory. If it is `far`, memory brings meanwhile what comes AHEAD. */
+static ALWAYS_INLINE void KERNEL(update_run)(KERNEL(update) *const update, const size_t count, REAL *const parameter,
+                                             REAL *const a, REAL *const b, REAL *const c, const REAL *const gradient,
+                                             const void *const options, const int far)
+{
+    size_t i = 0;
+    for (; far && i + STRIP <= count; i += STRIP) {
+        fetch_line_to_write(parameter + i, AHEAD * sizeof(REAL));
+        if (a) fetch_line_to_write(a + i, AHEAD * sizeof(REAL));
+        if (b) fetch_line_to_write(b + i, AHEAD * sizeof(REAL));
+        if (c) fetch_line_to_write(c + i, AHEAD * sizeof(REAL));
+        fetch_line(gradient + i, AHEAD * sizeof(REAL));
+        update(STRIP, parameter + i, a ? a + i : NULL, b ? b + i : NULL, c ? c + i : NULL, gradient + i, options);
+    }
+    update(count - i, parameter + i, a ? a + i : NULL, b ? b + i : NULL, c ? c + i : NULL, gradient + i, options);
+}
+
+/* Updates what [begin, end) covers of the tensors, which lie end to end. */
+static ALWAYS_INLINE void KERNEL(update_tensors)(KERNEL(update) *const update, const size_t begin, const size_t end,
+                                                 const size_t tensors, const size_t *const counts,
+                                                 REAL *const *const parameters, REAL *const *const a,
+                                                 REAL *const *const b, REAL *const *const c,
+                                                 const REAL *const *const gradients, const void *const options)
+{
+    const int far = is_far((end - begin) * sizeof(REAL) * (2 + !!a + !!b + !!c));
+    for (size_t tensor = 0, offset = 0; tensor < tensors && offset < end; offset += counts[tensor++]) {
+        const size_t start = larger(begin, offset), stop = smaller(end, offset + counts[tensor]);
+        if (start >= stop) continue;
+        const size_t first = start - offset;
+        KERNEL(update_run)(update, stop - start, parameters[tensor] + first, a ? a[tensor] + first : NULL,
+                           b ? b[tensor] + first : NULL, c ? c[tensor] + first : NULL, gradients[tensor] + first,
+                           options, far);
+    }
+}
