@@ -12,7 +12,7 @@ enum {
     SHORT_ROW = 64,     /* rows of so few classes are turned; of longer ones, CHUNK / LANES fit into a chunk */
     TURNED = 64,        /* rows that are turned together */
     AHEAD = 1024,       /* elements, how far ahead lines are asked for */
-    FAR = 1 << 21,      /* bytes of a slice, of which a thread has several: more than the caches near a core hold */
+    FAR_BYTES = 1 << 21, /* of a slice, of which a thread has some, or of a product: more than a core's caches hold */
     LANES = 16,         /* running sums; divides CHUNK */
     MAXIMUM_LANES = 32, /* running maxima */
     MATMUL_ROWS = 256,  /* of a left factor that is worked through at a time */
@@ -26,7 +26,7 @@ enum {
 static inline size_t smaller(const size_t a, const size_t b) { return a < b ? a : b; }
 static inline size_t larger(const size_t a, const size_t b) { return a > b ? a : b; }
 
-/* Whether arrays of so many bytes, in all, lie where it pays to ask for their lines ahead. */
-static inline int is_far(const size_t bytes) { return bytes >= FAR; }
+/* Whether arrays of so many bytes lie where it pays to ask for their lines ahead, or to write past the caches. */
+static inline int is_far(const size_t bytes) { return bytes >= FAR_BYTES; }
 
 #endif

@@ -49,7 +49,8 @@ static void work(team *const team, const size_t seat)
     for (size_t turn = 0; turn < parts; turn++) {
         const size_t part = (seat + turn) % parts, end = team->part[part].end;
         size_t begin;
-        while ((begin = atomic_fetch_add(&team->part[part].next, length)) < end) {
+        while (atomic_load(&team->part[part].next) < end &&
+               (begin = atomic_fetch_add(&team->part[part].next, length)) < end) {
             const size_t code = team->function(begin, smaller(begin + length, end), team->arguments);
             size_t least = atomic_load(&team->code);
             while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}

@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* Each seat has its part of a call, the same one each time, so that a thread finds in its cache what it had the last
- * time; who is done with that helps the others. */
+/* Each seat has its part of a call, the same one as long as the same threads serve, so that a thread finds in its cache
+ * what it had the last time; who is done with that helps the others. */
 enum { SEATS = 64 };
 
 /* Works on [begin, end) and returns 0, or what went wrong. */
@@ -25,9 +25,11 @@ typedef struct {
     size_t length, parts;
     _Atomic double rests_until; /* calls are made alone until then, in seconds */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
+    char apart[64]; /* or threads would pass one cache line to and fro */
     struct {
-        _Alignas(64) atomic_size_t next; /* where the next slice begins; in a cache line of its own */
+        atomic_size_t next; /* where the next slice begins */
         size_t end;
+        char apart[64 - 2 * sizeof(size_t)];
     } part[SEATS];
 } team;
 

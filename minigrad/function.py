@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from .graph import Node, grad_mode, last_write_to, no_grad, tell_watcher, tick
+from .graph import Node, enable_grad, grad_mode, last_write_to, no_grad, tell_watcher, tick
 from .primitive import EachArgument
 from .tensor import Tensor, current_node, wrap
 
@@ -130,7 +130,8 @@ class Call:
             grad = parts.gradients.get(i)
             grad = np.zeros(shape, dtype) if grad is None else grad
             upstream.append(grad if isinstance(grad, Tensor) else wrap(read_only(grad)))
-        returned = self.function.backward(ctx, *upstream)
+        with enable_grad() if lifted else no_grad():
+            returned = self.function.backward(ctx, *upstream)
         returned = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
         if len(returned) != len(inputs):
             raise RuntimeError(

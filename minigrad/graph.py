@@ -235,6 +235,8 @@ def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
     summed = set()  # nodes whose pending gradient is a sum, an array of the walk's own
     oldest = 0 if wanted is None else min(node.order for node in wanted)
     for node, gradient in seeds:
+        if wanted is not None and not node.parents and node not in wanted:
+            continue
         if node in pending:
             pending[node] = pending[node] + gradient
             continue

@@ -373,13 +373,11 @@ def run_backward(tensors, gradients, retain_graph=None, create_graph=False, want
         else:
             array = gradient.array
         seeds.append((node, array if not create_graph else wrap(array) if gradient is None else gradient))
-    retain_graph = create_graph if retain_graph is None else retain_graph
-    enabled, grad_mode.enabled = grad_mode.enabled, create_graph
     walk = graph.backward if grad_mode.watcher is None else grad_mode.watcher.backward
-    try:
-        return walk(seeds, retain_graph=retain_graph, lift=lift if create_graph else None, wanted=wanted)
-    finally:
-        grad_mode.enabled = enabled
+    if not create_graph:  # the rules run on arrays
+        return walk(seeds, retain_graph=bool(retain_graph), lift=None, wanted=wanted)
+    with graph.enable_grad():
+        return walk(seeds, retain_graph=retain_graph is None or retain_graph, lift=lift, wanted=wanted)
 
 
 def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):

@@ -104,6 +104,13 @@ def test_backward_of_several():
     assert [3.0, 7.0] == x.grad.tolist()
 
 
+def test_backward_from_a_leaf_that_is_not_chosen():
+    """It receives no gradient, although it is where the walk begins."""
+    a, b = (minigrad.tensor(2.0, requires_grad=True) for _ in range(2))
+    minigrad.autograd.backward([a, b], inputs=[a])
+    assert a.grad.item() == 1 and b.grad is None
+
+
 def test_backward_for_chosen_inputs():
     """With inputs= only those receive a gradient, leaves or not."""
     x, w = leaf(2.0), leaf(3.0)

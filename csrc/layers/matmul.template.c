@@ -198,9 +198,11 @@ size_t KERNEL(matmul)(const size_t begin, const size_t end, REAL *restrict resul
     REAL *const tiles = panel + INNER_BLOCK * TILE_COLUMNS;
     const size_t blocks = larger((inner + INNER_BLOCK - 1) / INNER_BLOCK, 1);
     const size_t step = larger((inner + 16 * blocks - 1) / (16 * blocks), 1) * 16; /* blocks of about one size */
-    /* A large result that is written once, as the gradient of a large weight is: or its lines would be read first. */
-    const int whole = (columns | begin | end) % WIDTH == 0 && (uintptr_t)result % VECTOR_BYTES == 0;
-    const int past_caches = whole && blocks == 1 && is_far(rows * columns * sizeof *result);
+    /* A large result that is written once, and in whole lines, as the gradient of a large weight is: or its lines would
+     * be read first. */
+    const int whole_lines = VECTOR_BYTES % LINE == 0 && (columns | begin | end) % WIDTH == 0 &&
+                            (uintptr_t)result % LINE == 0;
+    const int past_caches = whole_lines && blocks == 1 && is_far(rows * columns * sizeof *result);
 
     /* Rows and inner go in steps, so that the part of `left` in use stays in the second cache. */
     for (size_t i = 0; i < rows; i += MATMUL_ROWS)

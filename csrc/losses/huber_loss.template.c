@@ -4,7 +4,7 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(huber_error)(const REAL x, const REAL y
 {
     (void)no_part;
     const REAL difference = x - y, slope = KERNEL(held_within)(difference, delta);
-    return (KERNEL(term)){slope * (difference - (REAL)0.5 * slope), slope};
+    return (KERNEL(term)){ABSOLUTE(slope * (difference - (REAL)0.5 * slope)), slope}; /* 0 of -0, too */
 }
 
 void KERNEL(huber_loss)(const size_t begin, const size_t end, double *restrict block_sums, REAL *restrict values,

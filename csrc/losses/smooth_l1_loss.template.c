@@ -16,7 +16,7 @@ static ALWAYS_INLINE KERNEL(term) KERNEL(smooth_error_exact)(const REAL x, const
 {
     (void)no_part;
     const REAL difference = x - y, held = KERNEL(held_within)(difference, beta), slope = held * (1 / beta);
-    return (KERNEL(term)){slope * (difference - (REAL)0.5 * held), slope};
+    return (KERNEL(term)){ABSOLUTE(slope * (difference - (REAL)0.5 * held)), slope}; /* 0 of -0, too */
 }
 
 void KERNEL(smooth_l1_loss)(const size_t begin, const size_t end, double *restrict block_sums,

@@ -1,6 +1,6 @@
 static ALWAYS_INLINE void KERNEL(adam_update)(const size_t count, REAL *restrict parameter, REAL *restrict exp_avg,
-                                             REAL *restrict exp_avg_sq, REAL *restrict max_exp_avg_sq,
-                                             const REAL *restrict gradient, const void *const options)
+                                              REAL *restrict exp_avg_sq, REAL *restrict max_exp_avg_sq,
+                                              const REAL *restrict gradient, const void *const options)
 {
     KERNEL(adam_elements)(count, parameter, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient,
                           *(const KERNEL(adam_options) *)options, 0);

@@ -25,8 +25,8 @@ class FusedLoss:
         self.formula, self.__name__ = formula, formula.__name__
         arguments = formula.__code__.co_argcount
         # Backward of backward reads all of them.
-        self.others = (None,) * (arguments - 1)  # rules and parents of all but `input`
-        self.rules, self.reads = (self.backward, *self.others), (tuple(range(arguments)),)
+        self.others = (None,) * (arguments - 1)  # the parents of all but `input`
+        self.rules, self.reads = (self.backward,), (tuple(range(arguments)),)
 
     @property
     def forward(self):

@@ -84,7 +84,7 @@ def test_products_have_the_same_bits(native, dtype, threads):
 
 @each_dtype
 def test_products_written_past_the_caches(native, dtype, guarded):
-    """A result of two megabytes: as its parts are, and nothing beside it is written, wherever it begins."""
+    """A result of two megabytes: as its parts are, and nothing beside it is written, wherever in a line it begins."""
     extension = native.extension
     left, right, bias = factors(dtype, 1100, 40, 496, False, False)
     parts = [native.matmul(left, right[:, j : j + 62].copy(), bias[j : j + 62].copy()) for j in range(0, 496, 62)]
@@ -92,11 +92,15 @@ def test_products_written_past_the_caches(native, dtype, guarded):
     for level, offset in product(available_levels(native), (0, 1, 8, 15)):
         native.set_instruction_set(level)
         kernels = extension.kernels_of[np.dtype(dtype)]
-        result = guarded(expected.shape, dtype, guard=64 + offset)
+        room = guarded(expected.size + 128, dtype)
+        first = -room.ctypes.data % 64 // room.itemsize + offset
+        result, room[:] = room[first : first + expected.size].reshape(expected.shape), 7
+        assert (result.ctypes.data % 64 == 0) == (offset * room.itemsize % 64 == 0)
         to, *others = (extension.from_buffer(kernels.array, array) for array in (result, left, right, bias))
         call = extension.NULL, 496, 496, to, 1100, 40, 496, others[0], 40, 1, others[1], 496, 1, others[2]
         assert kernels.matmul(*call) == 0
         np.testing.assert_array_equal(result, expected)
+        assert (room[:first] == 7).all() and (room[first + expected.size :] == 7).all()
 
 
 @each_dtype

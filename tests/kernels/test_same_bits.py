@@ -10,8 +10,8 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 
 
 def loss_bits(native, name, dtype, reduction):
-    """Of one call, all of which one thread finds far (csrc/blocks.h), but not its part when there are more; for losses over
-    rows, of short, longer and long rows, which are worked through in different ways."""
+    """Of one call, all of which is far for one thread (csrc/blocks.h), but not its part when there are more; for losses
+    over rows, of short, longer and long rows, which are worked through in different ways."""
     bits = b""
     for shape in ((1003, 33), (303, 101), (103, 1001)) if name in ROW_LOSSES else ((180_003,),):
         kernel, arrays, options, _ = loss_case(name, dtype, shape)

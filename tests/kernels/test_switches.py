@@ -174,7 +174,8 @@ def test_a_team_shares_the_work_and_goes_to_sleep(native, threads):
 def test_one_call_wakes_the_whole_team():
     """Also those of its threads that have not begun to listen yet."""
     everybody = threading.Barrier(5)
-    team = parallel.Team(lambda state, seat, patience: everybody.wait(20), lambda state: False, SimpleNamespace(serving=0), 4)
+    serve = lambda state, seat, patience: everybody.wait(20)
+    team = parallel.Team(serve, lambda state: False, SimpleNamespace(serving=0), 4)
     try:
         team.gather()
         everybody.wait(20)  # raises if they do not come together

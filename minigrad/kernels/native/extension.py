@@ -60,7 +60,7 @@ def instruction_set():
     return _instruction_set
 
 
-# The work of an element, in ReLUs: of SGD or a squared error, of other optimizers and losses over rows, with exp or log.
+# The work of an element, in ReLUs: SGD or a squared error, other optimizers and losses over rows, exp or log.
 SOME, MORE, MUCH = 2, 4, 8
 
 

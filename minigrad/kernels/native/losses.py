@@ -10,7 +10,8 @@ from .extension import (
 )  # fmt: skip
 
 
-# The smallest losses cost what Python costs: the next two functions do everything themselves, and once.
+# The smallest losses cost what Python costs: the next two functions do everything themselves, and once; for a small
+# gradient they ask NumPy at once.
 
 
 def _over_elements(function, work, input, target, weights, numbers, reduction, need_gradient):
@@ -111,8 +112,8 @@ def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient
 
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
-    weights = (("weight", weight), ("pos_weight", pos_weight))
-    return _over_elements("binary_cross_entropy_with_logits", MUCH, input, target, weights, (), reduction, need_gradient)
+    function, weights = "binary_cross_entropy_with_logits", (("weight", weight), ("pos_weight", pos_weight))
+    return _over_elements(function, MUCH, input, target, weights, (), reduction, need_gradient)
 
 
 def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
