@@ -20,11 +20,12 @@ typedef BITS KERNEL(lanes) __attribute__((vector_size(VECTOR_BYTES)));
 typedef struct {
     const REAL *panel;
     size_t inner, left_row, left_column, start_row, result_row;
-    int past_caches; /* for a result of whole, aligned vectors */
+    int past_caches; /* where full tiles of the result go: they are whole, aligned lines */
 } KERNEL(strip);
 
-/* result = start + left panel. `rows` and `vectors` are constants where this is inlined: the sums stay in registers. */
-static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t vectors,
+/* result = start + left panel. `rows`, `vectors` and `past_caches` are constants where this is inlined: the sums stay
+ * in registers. */
+static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t vectors, const int past_caches,
                                                 const KERNEL(strip) *const strip, REAL *result, const REAL *start,
                                                 const REAL *left)
 {
@@ -52,7 +53,7 @@ static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t 
         for (size_t j = 0; j < vectors; j++) {
             if (start) sums[i][j] += AT(start + i * strip->start_row + j * WIDTH);
             REAL *const to = result + i * strip->result_row + j * WIDTH;
-            if (strip->past_caches)
+            if (past_caches)
                 STORE_PAST_CACHES(to, sums[i][j]);
             else
                 AT(to) = sums[i][j];
@@ -60,23 +61,24 @@ static ALWAYS_INLINE void KERNEL(multiply_tile)(const size_t rows, const size_t 
 }
 
 /* One function per size: several in one function, and the compiler moves sums between registers all the time. */
-#define DEFINE_TILE(name, rows, vectors)                                                                              \
+#define DEFINE_TILE(name, rows, vectors, past_caches)                                                                 \
     static NOT_INLINE void KERNEL(name)(const KERNEL(strip) *strip, REAL *result, const REAL *start, const REAL *left) \
     {                                                                                                                 \
-        KERNEL(multiply_tile)(rows, vectors, strip, result, start, left);                                             \
+        KERNEL(multiply_tile)(rows, vectors, past_caches, strip, result, start, left);                                \
     }
-DEFINE_TILE(tile_1x1, 1, 1)
-DEFINE_TILE(tile_1x2, 1, 2)
-DEFINE_TILE(tile_1x3, 1, 3)
-DEFINE_TILE(tile_2x1, 2, 1)
-DEFINE_TILE(tile_2x2, 2, 2)
-DEFINE_TILE(tile_2x3, 2, 3)
-DEFINE_TILE(tile_4x1, 4, 1)
-DEFINE_TILE(tile_4x2, 4, 2)
-DEFINE_TILE(tile_4x3, 4, 3)
-DEFINE_TILE(tile_nx1, TILE_ROWS, 1)
-DEFINE_TILE(tile_nx2, TILE_ROWS, 2)
-DEFINE_TILE(tile_nx3, TILE_ROWS, 3)
+DEFINE_TILE(tile_1x1, 1, 1, 0)
+DEFINE_TILE(tile_1x2, 1, 2, 0)
+DEFINE_TILE(tile_1x3, 1, 3, 0)
+DEFINE_TILE(tile_2x1, 2, 1, 0)
+DEFINE_TILE(tile_2x2, 2, 2, 0)
+DEFINE_TILE(tile_2x3, 2, 3, 0)
+DEFINE_TILE(tile_4x1, 4, 1, 0)
+DEFINE_TILE(tile_4x2, 4, 2, 0)
+DEFINE_TILE(tile_4x3, 4, 3, 0)
+DEFINE_TILE(tile_nx1, TILE_ROWS, 1, 0)
+DEFINE_TILE(tile_nx2, TILE_ROWS, 2, 0)
+DEFINE_TILE(tile_nx3, TILE_ROWS, 3, 0)
+DEFINE_TILE(full_tile_past_caches, TILE_ROWS, TILE_VECTORS, 1)
 #undef DEFINE_TILE
 
 /* All rows, for at most TILE_COLUMNS columns; the tiles of `left` lie `left_tile` apart. */
@@ -98,6 +100,10 @@ static void KERNEL(multiply_panel)(const KERNEL(strip) *const strip, const size_
         const REAL *const numbers = left + i / TILE_ROWS * left_tile + i % TILE_ROWS * strip->left_row;
         REAL *const to = result + i * result_row;
         const REAL *const from = start ? start + i * start_row : NULL;
+        if (strip->past_caches && kind == 3 && columns == TILE_COLUMNS) {
+            KERNEL(full_tile_past_caches)(strip, to, from, numbers);
+            continue;
+        }
         if (columns == vectors * WIDTH) {
             tiles[kind][vectors - 1](strip, to, from, numbers);
             continue;

@@ -19,7 +19,7 @@ from .report import GradcheckError
 _SHAPES = (
     (), (1,), (0,), (0, 3), (2,), (3,), (4,), (7,), (8,), (9,), (15,), (16,), (17,), (33,), (1030,), (4, 1, 5), (3, 5),
 )  # fmt: skip
-_LARGE = (SMALLEST_SPLIT // 2 + 23,)  # whose update threads share, also that of SGD
+_LARGE = (SMALLEST_SPLIT + 23,)  # whose update threads share, also that of SGD
 _WIDTHS = (2, 4, 8, 16)  # of vectors
 
 

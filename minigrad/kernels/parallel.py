@@ -6,7 +6,7 @@ import threading
 
 # Work, in elements of ReLU; smaller calls stay on one thread. Here, on two cores, two threads then need 0.8 to 1.05 of
 # one thread's time for the kernels timed (relu, sgd, adam, mse, BCE, cross-entropy), and half of it eight times up.
-SMALLEST_SPLIT = 1 << 17
+SMALLEST_SPLIT = 1 << 16
 SLICES_PER_THREAD = 4  # so that a thread that comes late, or is interrupted, is not waited for
 PATIENCE = 60_000  # looks of a thread that waits for the next call, 1 to 3 ms in all
 

@@ -60,8 +60,7 @@ def instruction_set():
     return _instruction_set
 
 
-# The work of an element, in ReLUs: SGD or a squared error, other optimizers and losses over rows, exp or log.
-SOME, MORE, MUCH = 2, 4, 8
+MORE, MUCH = 2, 4  # the work of an element, in ReLUs: of losses over rows and most optimizers, and with exp or log
 
 
 def share(count, block, work):

@@ -7,7 +7,7 @@ from ..buffers import empty, empty_like
 from .extension import BLOCK, address, from_buffer, instruction_set, kernels_of, readable, share
 
 VECTOR = 16  # slices of columns are whole vectors
-PRODUCT_WORK = 8  # multiplications that take as long as ReLU of an element
+PRODUCT_WORK = 16  # multiplications that take as long as ReLU of an element
 
 
 def relu(input):

@@ -5,8 +5,7 @@ import numpy as np
 from .. import checks
 from ..buffers import LARGE, empty
 from .extension import (
-    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, SOME, address, from_buffer, kernels_of, readable,
-    share,
+    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable, share,
 )  # fmt: skip
 
 
@@ -86,22 +85,22 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
 
 def mse_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the squared error."""
-    return _over_elements("mse_loss", SOME, input, target, (), (), reduction, need_gradient)
+    return _over_elements("mse_loss", 1, input, target, (), (), reduction, need_gradient)
 
 
 def l1_loss(input, target, *, reduction, need_gradient):
     """(value, gradient) of the absolute error."""
-    return _over_elements("l1_loss", SOME, input, target, (), (), reduction, need_gradient)
+    return _over_elements("l1_loss", 1, input, target, (), (), reduction, need_gradient)
 
 
 def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
     """(value, gradient) of the absolute error, rounded off within `beta`."""
-    return _over_elements("smooth_l1_loss", SOME, input, target, (), (beta,), reduction, need_gradient)
+    return _over_elements("smooth_l1_loss", 1, input, target, (), (beta,), reduction, need_gradient)
 
 
 def huber_loss(input, target, *, delta, reduction, need_gradient):
     """(value, gradient) of the squared error, straightened beyond `delta`."""
-    return _over_elements("huber_loss", SOME, input, target, (), (delta,), reduction, need_gradient)
+    return _over_elements("huber_loss", 1, input, target, (), (delta,), reduction, need_gradient)
 
 
 def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):

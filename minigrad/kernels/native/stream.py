@@ -2,7 +2,7 @@
 
 from .. import checks
 from ..table import Table
-from .extension import BLOCK, NULL, SOME, from_buffer, kernels_of, readable, share
+from .extension import BLOCK, NULL, from_buffer, kernels_of, readable, share
 from .optimizers import find_addresses
 
 
@@ -27,7 +27,7 @@ def make_stream(written, updated, first, second=None, *, past_caches=False):
 
     def stream():  # `outputs` holds the arrays that are written
         changed = outputs.addresses if updated else NULL
-        team, length = share(size, BLOCK, SOME * size)
+        team, length = share(size, BLOCK, size)
         kernels.stream(team, size, length, output, len(updated), changed, *inputs, past_caches)
 
     return stream
