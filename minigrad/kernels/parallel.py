@@ -4,8 +4,8 @@ import atexit
 import os
 import threading
 
-# Work, in elements of ReLU; smaller calls stay on one thread. Here, on two cores, two threads then need 0.8 to 1.05 of
-# one thread's time for the kernels timed (relu, sgd, adam, mse, BCE, cross-entropy), and half of it eight times up.
+# Work, in squared errors; smaller calls stay on one thread. Here, on two cores, two threads then need 0.75 to 1.05 of
+# one thread's time for the kernels timed (relu, sgd, adam, mse, BCE, cross-entropy).
 SMALLEST_SPLIT = 1 << 16
 SLICES_PER_THREAD = 4  # so that a thread that comes late, or is interrupted, is not waited for
 PATIENCE = 60_000  # looks of a thread that waits for the next call, 1 to 3 ms in all
@@ -63,7 +63,7 @@ def slice_length(count, block, work):
     """How long the slices of a call on [0, count) are: a multiple of `block`, or all of it.
 
     Args:
-        work: how much the call does, in elements of ReLU; small work is not shared.
+        work: how much the call does, in squared errors; small work is not shared.
     """
     if work < SMALLEST_SPLIT or _threads == 1 or count <= block:
         return max(count, 1)

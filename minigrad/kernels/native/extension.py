@@ -60,7 +60,7 @@ def instruction_set():
     return _instruction_set
 
 
-MORE, MUCH = 2, 4  # the work of an element, in ReLUs: of losses over rows and most optimizers, and with exp or log
+MORE, MUCH = 2, 4  # squared errors: the work of an element of losses over rows and most optimizers, and with exp or log
 
 
 def share(count, block, work):

@@ -7,7 +7,7 @@ from ..buffers import empty, empty_like
 from .extension import BLOCK, address, from_buffer, instruction_set, kernels_of, readable, share
 
 VECTOR = 16  # slices of columns are whole vectors
-PRODUCT_WORK = 16  # multiplications that take as long as ReLU of an element
+PRODUCT_WORK = 16  # multiplications that take as long as a squared error
 
 
 def relu(input):
@@ -15,7 +15,7 @@ def relu(input):
     if (kernels := kernels_of.get(input.dtype)) is None:
         return reference.relu(input)
     ctype, size, result = kernels.array, input.size, empty_like(input)
-    team, length = share(size, BLOCK, size)
+    team, length = share(size, BLOCK, size // 2)  # half the work of a squared error
     kernels.relu(team, size, length, from_buffer(ctype, result), address(ctype, input))
     return result
 
@@ -26,7 +26,7 @@ def relu_backward(upstream, result):
         return reference.relu_backward(upstream, result)
     ctype, size, gradient = kernels.array, result.size, empty_like(result)
     slopes = readable("relu_backward", "upstream", upstream, ctype, result.dtype, result.shape)
-    team, length = share(size, BLOCK, size)
+    team, length = share(size, BLOCK, size // 2)  # half the work of a squared error
     kernels.relu_backward(team, size, length, from_buffer(ctype, gradient), slopes, address(ctype, result))
     return gradient
 
@@ -37,7 +37,7 @@ def sum_rows(matrix):
         return reference.sum_rows(matrix)
     (rows, columns), ctype = matrix.shape, kernels.array
     sums = np.empty(columns, matrix.dtype)
-    team, length = share(columns, VECTOR, matrix.size)
+    team, length = share(columns, VECTOR, matrix.size // 2)
     kernels.sum_rows(team, columns, length, from_buffer(ctype, sums), rows, columns, address(ctype, matrix))
     return sums
 
