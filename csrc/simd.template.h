@@ -108,6 +108,35 @@ void KERNEL(log1p_near_0)(const size_t begin, const size_t end, REAL *restrict r
     for (size_t i = begin; i < end; i++) result[i] = KERNEL(log_near_1)(input[i], 0);
 }
 
+/* ---- reciprocals ---- */
+
+/* spread[i] = 1 / spread[i], rounded once, for spread = sqrt(x) + eps, which may be infinite or NaN, too.
+ * The divider is slow for long vectors of floats. They begin at a line through the powers of two, which lies above 1 / b
+ * by up to an eighth. With e = 1 - b y, y (1 + e + e^2) is wrong by e^3, and y (1 + e) by e^2: by 2^-9, then less than
+ * two last places, so that the last e is exact, and its square too small to matter. What comes from above is rounded
+ * as it should be, even where 1 / b is nearest to the middle of two floats. Infinity has become negative on the way. */
+static ALWAYS_INLINE void KERNEL(reciprocals)(const size_t count, REAL *restrict spread, const REAL eps)
+{
+#if VECTOR_BYTES == 64 && MANTISSA_BITS == 23
+    if (eps >= 0x1p-100f && eps <= 0x1p100f) { /* or a step could leave the range of floats */
+        VECTORS_FIRST
+        for (size_t i = 0; i < count; i++) {
+            const REAL b = spread[i];
+            REAL y = KERNEL(from_bits)(2 * KERNEL(to_bits)(1) - KERNEL(to_bits)(b)), e = fmaf(-b, y, 1);
+            y = fmaf(fmaf(e, e, e), y, y);
+            e = fmaf(-b, y, 1);
+            y = fmaf(fmaf(e, e, e), y, y);
+            e = fmaf(-b, y, 1);
+            y = fmaf(e, y, y);
+            spread[i] = y < 0 ? 0 : y;
+        }
+        return;
+    }
+#endif
+    VECTORS_FIRST
+    for (size_t i = 0; i < count; i++) spread[i] = 1 / spread[i];
+}
+
 /* ---- sums and maxima, in a fixed order ---- */
 
 /* Adds value i to lane i modulo LANES. */

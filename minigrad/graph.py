@@ -222,7 +222,7 @@ def owner_of(array):
     return array
 
 
-def backward(seeds, *, retain_graph=False, lift=None, wanted=None):
+def backward(seeds, retain_graph=False, lift=None, wanted=None):
     """Walk the graph from `seeds`, pairs (node, gradient), from the youngest node to the oldest.
 
     Returns triples (node, gradient, owned) for every node that keeps a gradient, or for those in

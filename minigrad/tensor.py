@@ -352,32 +352,32 @@ def run_backward(tensors, gradients, retain_graph=None, create_graph=False, want
         raise RuntimeError("backward(): inputs must be one or more tensors that require grad")
     seeds = []
     for tensor, gradient in zip(tensors, gradients):
-        node = current_node(tensor)
+        node, array = current_node(tensor), tensor.array
         if node is None:
             raise RuntimeError(
                 "backward(): the tensor does not require grad and no recorded call made it. Nothing it was computed "
                 "from has requires_grad=True, or it was computed under no_grad()"
             )
         if gradient is None:
-            if tensor.array.size != 1:
+            if array.size != 1:
                 raise RuntimeError(
                     f"backward(): grad can be left out only for a single value, got shape {tensor.shape}. "
                     "Pass gradient=, or reduce with .sum() or .mean()"
                 )
-            array = one(tensor.array.shape, tensor.array.dtype)
+            upstream = one(array.shape, array.dtype)
         elif not isinstance(gradient, Tensor) or gradient.shape != tensor.shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             raise RuntimeError(f"backward(): gradient must be a tensor of shape {tensor.shape}, got {got}")
         elif gradient.dtype != tensor.dtype:
             raise RuntimeError(f"backward(): gradient must be {tensor.dtype}, got {gradient.dtype}")
         else:
-            array = gradient.array
-        seeds.append((node, array if not create_graph else wrap(array) if gradient is None else gradient))
+            upstream = gradient.array
+        seeds.append((node, upstream if not create_graph else wrap(upstream) if gradient is None else gradient))
     walk = graph.backward if grad_mode.watcher is None else grad_mode.watcher.backward
     if not create_graph:  # the rules run on arrays
-        return walk(seeds, retain_graph=bool(retain_graph), lift=None, wanted=wanted)
+        return walk(seeds, bool(retain_graph), None, wanted)
     with graph.enable_grad():
-        return walk(seeds, retain_graph=retain_graph is None or retain_graph, lift=lift, wanted=wanted)
+        return walk(seeds, retain_graph is None or retain_graph, lift, wanted)
 
 
 def gradients(outputs, inputs, upstream, retain_graph=None, create_graph=False):
@@ -400,9 +400,10 @@ def lift(node):
     return inputs, wrap(node.saved, node) if is_result else node.saved
 
 
-@repeated
 def accumulate(finished):
     """Add finished gradients to those that their nodes keep."""
+    if grad_mode.watcher is not None:  # as `repeated` does, in less time
+        return grad_mode.watcher.repeat(accumulate, (finished,), {})
     for node, gradient, owned in finished:
         if owned and node.grad is None and gradient.flags.c_contiguous:  # as the optimizers' kernels want it
             node.grad = wrap(gradient)

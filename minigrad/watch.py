@@ -113,7 +113,7 @@ class Watch:
             self.refuse("it calls backward() on what was computed before the call")
         if self.reason is None:
             seeds = [(node, Written(self, self.text(gradient), gradient)) for node, gradient in seeds]
-        found = graph.backward(seeds, retain_graph=retain_graph, lift=lift, wanted=wanted)
+        found = graph.backward(seeds, retain_graph, lift, wanted)
         return [(node, g.array if isinstance(g, Written) else g, owned) for node, g, owned in found]
 
     # Afterwards

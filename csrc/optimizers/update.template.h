@@ -1,24 +1,34 @@
-/* The driver of the optimizers: one is an update of some elements, inlined into these loops. */
+/* The driver of the optimizers: one is an update of up to PIECE elements, inlined into these loops. */
 
 /* Parameters, up to three arrays of state, of which those that are missing are a constant NULL, and gradients. */
 typedef void KERNEL(update)(size_t count, REAL *restrict parameter, REAL *restrict a, REAL *restrict b,
                             REAL *restrict c, const REAL *restrict gradient, const void *options);
 
-/* Updates one stretch of memory. If it is `far`, memory brings meanwhile what comes AHEAD. */
-static ALWAYS_INLINE void KERNEL(update_run)(KERNEL(update) *const update, const size_t count, REAL *const parameter,
-                                             REAL *const a, REAL *const b, REAL *const c, const REAL *const gradient,
+/* Updates one stretch of memory, which if it is long may be parted where lines begin, as then vectors lie within them:
+ * large arrays mostly begin at the same place in a line. If it is `far`, memory brings meanwhile what comes AHEAD. */
+static ALWAYS_INLINE void KERNEL(update_run)(KERNEL(update) *const update, const size_t count, REAL *parameter,
+                                             REAL *a, REAL *b, REAL *c, const REAL *gradient,
                                              const void *const options, const int far)
 {
-    size_t i = 0;
-    for (; far && i + STRIP <= count; i += STRIP) {
-        fetch_line_to_write(parameter + i, AHEAD * sizeof(REAL));
-        if (a) fetch_line_to_write(a + i, AHEAD * sizeof(REAL));
-        if (b) fetch_line_to_write(b + i, AHEAD * sizeof(REAL));
-        if (c) fetch_line_to_write(c + i, AHEAD * sizeof(REAL));
-        fetch_line(gradient + i, AHEAD * sizeof(REAL));
-        update(STRIP, parameter + i, a ? a + i : NULL, b ? b + i : NULL, c ? c + i : NULL, gradient + i, options);
+    const size_t lead = -((uintptr_t)parameter / sizeof(REAL)) % STRIP;
+    for (size_t left = count, n = count > BLOCK && lead ? lead : PIECE; left; left -= n, n = PIECE) {
+        n = smaller(n, left);
+        for (size_t i = 0; far && i < n; i += STRIP) {
+            fetch_line_to_write(parameter + i, AHEAD * sizeof(REAL));
+            if (a) fetch_line_to_write(a + i, AHEAD * sizeof(REAL));
+            if (b) fetch_line_to_write(b + i, AHEAD * sizeof(REAL));
+            if (c) fetch_line_to_write(c + i, AHEAD * sizeof(REAL));
+            fetch_line(gradient + i, AHEAD * sizeof(REAL));
+        }
+        if (n == PIECE) /* the constant is for the compiler */
+            update(PIECE, parameter, a, b, c, gradient, options);
+        else
+            update(n, parameter, a, b, c, gradient, options);
+        parameter += n, gradient += n;
+        if (a) a += n;
+        if (b) b += n;
+        if (c) c += n;
     }
-    update(count - i, parameter + i, a ? a + i : NULL, b ? b + i : NULL, c ? c + i : NULL, gradient + i, options);
 }
 
 /* Updates what [begin, end) covers of the tensors, which lie end to end. */

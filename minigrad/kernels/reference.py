@@ -51,7 +51,7 @@ def _elementwise(function, formula, input, target, reduction, need_gradient, **w
     return _reduce(values, np.asarray(slopes), input.size, reduction, need_gradient)
 
 
-def mse_loss(input, target, *, reduction, need_gradient):
+def mse_loss(input, target, reduction="mean", need_gradient=True):
     """(value, gradient) of the squared error."""
 
     def formula(x, y):
@@ -60,7 +60,7 @@ def mse_loss(input, target, *, reduction, need_gradient):
     return _elementwise("mse_loss", formula, input, target, reduction, need_gradient)
 
 
-def l1_loss(input, target, *, reduction, need_gradient):
+def l1_loss(input, target, reduction="mean", need_gradient=True):
     """(value, gradient) of the absolute error."""
 
     def formula(x, y):
@@ -69,7 +69,7 @@ def l1_loss(input, target, *, reduction, need_gradient):
     return _elementwise("l1_loss", formula, input, target, reduction, need_gradient)
 
 
-def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
+def smooth_l1_loss(input, target, beta=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the absolute error, rounded off within `beta`."""
 
     def formula(x, y):
@@ -81,7 +81,7 @@ def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
     return _elementwise("smooth_l1_loss", formula, input, target, reduction, need_gradient)
 
 
-def huber_loss(input, target, *, delta, reduction, need_gradient):
+def huber_loss(input, target, delta=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the squared error, straightened beyond `delta`."""
 
     def formula(x, y):
@@ -91,7 +91,7 @@ def huber_loss(input, target, *, delta, reduction, need_gradient):
     return _elementwise("huber_loss", formula, input, target, reduction, need_gradient)
 
 
-def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
+def binary_cross_entropy(input, target, weight=None, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between probabilities of two classes."""
 
     def formula(x, y):
@@ -104,7 +104,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient
     return _elementwise("binary_cross_entropy", formula, input, target, reduction, need_gradient, weight=weight)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
 
     def formula(x, y):
@@ -160,7 +160,7 @@ def _soft_cross_entropy(logits, target):
 
 
 @_quietly
-def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
+def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
     weight = _check_rows("cross_entropy", "logits", logits, target, np.int64, weight, reduction)
     rows, classes = logits.shape
@@ -186,7 +186,7 @@ def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing,
 
 
 @_quietly
-def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
+def cross_entropy_probabilities(logits, target, weight=None, label_smoothing=0.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
     function = "cross_entropy_probabilities"
     weight = _check_rows(function, "logits", logits, target, logits.dtype, weight, reduction)
@@ -197,7 +197,7 @@ def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing,
 
 
 @_quietly
-def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need_gradient):
+def multi_margin_loss(scores, target, weight=None, p=1, margin=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the hinge loss over classes, to the power `p`."""
     weight = _check_rows("multi_margin_loss", "scores", scores, target, np.int64, weight, reduction)
     checks.check_power("multi_margin_loss", p)

@@ -119,7 +119,7 @@ def mse_loss(input, target, reduction="mean"):
         >>> minigrad.nn.functional.mse_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
         tensor(2.)
     """
-    return fused.mse_loss(input, target, reduction=reduction)
+    return fused.mse_loss.apply(input, target, reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
@@ -135,7 +135,7 @@ def l1_loss(input, target, reduction="mean"):
         >>> minigrad.nn.functional.l1_loss(minigrad.tensor([1.0, 2.0]), minigrad.tensor([1.0, 4.0]))
         tensor(1.)
     """
-    return fused.l1_loss(input, target, reduction=reduction)
+    return fused.l1_loss.apply(input, target, reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
@@ -156,7 +156,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss(): beta must be >= 0, got {beta}")
-    return fused.smooth_l1_loss(input, target, beta=beta, reduction=reduction)
+    return fused.smooth_l1_loss.apply(input, target, beta, reduction)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
@@ -177,7 +177,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
     """
     if not delta > 0:
         raise RuntimeError(f"huber_loss(): delta must be > 0, got {delta}")
-    return fused.huber_loss(input, target, delta=delta, reduction=reduction)
+    return fused.huber_loss.apply(input, target, delta, reduction)
 
 
 def _spread(name, argument, weight, input):
@@ -216,7 +216,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
         tensor([0.6931, 0.2877])
     """
     name = "binary_cross_entropy"
-    return fused.binary_cross_entropy(input, target, _spread(name, "weight", weight, input), reduction=reduction)
+    return fused.binary_cross_entropy.apply(input, target, _spread(name, "weight", weight, input), reduction)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
@@ -243,7 +243,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     name = "binary_cross_entropy_with_logits"
     weight = _spread(name, "weight", weight, input)
     pos_weight = _spread(name, "pos_weight", pos_weight, input)
-    return fused.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
+    return fused.binary_cross_entropy_with_logits.apply(input, target, weight, pos_weight, reduction)
 
 
 def _rows(name, input, target):
@@ -306,12 +306,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
             )
         if ignore_index >= 0:
             raise RuntimeError(f"cross_entropy(): ignore_index needs class indices as target, got {ignore_index} for probabilities")
-        return fused.cross_entropy_probabilities(
-            input, target, weight, label_smoothing=label_smoothing, reduction=reduction
-        )
-    return fused.cross_entropy(
-        input, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction
-    )
+        return fused.cross_entropy_probabilities.apply(input, target, weight, label_smoothing, reduction)
+    return fused.cross_entropy.apply(input, target, weight, ignore_index, label_smoothing, reduction)
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
@@ -367,4 +363,4 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
         rows, row_target, leading = _rows("multi_margin_loss", input, target)
         loss = multi_margin_loss(rows, row_target, p, margin, weight, reduction)
         return loss.reshape(leading) if reduction == "none" else loss
-    return fused.multi_margin_loss(input, target, weight, p=p, margin=margin, reduction=reduction)
+    return fused.multi_margin_loss.apply(input, target, weight, p, margin, reduction)

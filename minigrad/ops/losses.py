@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..graph import Node, grad_mode
-from ..primitive import primitive
+from ..primitive import NO_OPTIONS, primitive
 from ..tensor import Tensor, current_node, gradients, wrap
 from .elementwise import abs, clamp, log, relu, softplus, where
 from .indexing import getitem
@@ -17,25 +17,28 @@ from .reductions import log_softmax
 
 
 class FusedLoss:
-    """The loss whose kernel is called like `formula`: computes value and gradient, and records one node."""
+    """The loss whose kernel is called like `formula`: computes value and gradient, and records one node.
+
+    Arguments go by position. Those before the slash are tensors, or None; the others reach the kernel as they are.
+    """
 
     saves, reads_result = True, False  # saves the gradient
 
     def __init__(self, formula):
         self.formula, self.__name__ = formula, formula.__name__
-        arguments = formula.__code__.co_argcount
-        # Backward of backward reads all of them.
-        self.others = (None,) * (arguments - 1)  # the parents of all but `input`
-        self.rules, self.reads = (self.backward,), (tuple(range(arguments)),)
+        self.tensors = formula.__code__.co_posonlyargcount
+        self.others = (None,) * (formula.__code__.co_argcount - 1)  # the parents of all but `input`
+        self.rules, self.reads = (self.backward,), (tuple(range(self.tensors)),)  # as backward of backward does
 
     @property
     def forward(self):
         """(value, gradient) of arrays, by the kernels in use."""
         return getattr(kernels.active, self.__name__)
 
-    def __call__(self, *args, **options):
+    def apply(self, *args):
+        """The loss as a tensor."""
         arrays, tracked = [], 0
-        for arg in args:
+        for arg in args[: self.tensors]:
             if isinstance(arg, Tensor):
                 arrays.append(arg.array)
                 if arg.node is not None or arg.view_of is not None:
@@ -44,28 +47,28 @@ class FusedLoss:
                 arrays.append(None)
             else:
                 self.refuse(arg, len(arrays))
+        arrays += args[self.tensors :]
         node = current_node(args[0]) if tracked and grad_mode.enabled else None
-        value, gradient = self.forward(*arrays, need_gradient=node is not None, **options)
+        value, gradient = self.forward(*arrays, node is not None)
         if tracked > (node is not None) and grad_mode.enabled:
-            if any(arg is not None and arg.requires_grad for arg in args[1:]):
+            if any(arg is not None and arg.requires_grad for arg in args[1 : self.tensors]):
                 with np.errstate(all="ignore"):
-                    return self.formula(*args, **options)  # the kernel has refused what does not fit
+                    return self.formula(*args)  # the kernel has refused what does not fit
         if node is not None:
-            node = Node(self, (node, *self.others), arrays, gradient, options)
+            node = Node(self, (node, *self.others), arrays, gradient, NO_OPTIONS)
         out = wrap(value, node)
         if grad_mode.watcher is not None:
-            options = options | {"need_gradient": node is not None}
-            grad_mode.watcher.call(self, args, arrays, options, value, out)
+            grad_mode.watcher.call(self, args, arrays, {"need_gradient": node is not None}, value, out)
         return out
 
     def refuse(self, arg, position):
         argument = self.formula.__code__.co_varnames[position]
         raise TypeError(f"{self.__name__}(): {argument} must be a tensor, got {type(arg).__name__}")
 
-    def backward(self, grad, gradient, input, *others, **options):
+    def backward(self, grad, gradient, input, *others):
         if isinstance(grad, Tensor):
             with np.errstate(all="ignore"):  # NaN is the answer where a mean has no elements
-                loss = self.formula(input, *others, **options)
+                loss = self.formula(input, *others)
                 return gradients([loss], [input], [grad], create_graph=True)[0]
         if grad.ndim == 0:
             return gradient if grad.item() == 1 else gradient * grad
@@ -85,18 +88,18 @@ def _reduced(loss, reduction, total_weight=None):
 
 
 @fused
-def mse_loss(input, target, *, reduction):
+def mse_loss(input, target, /, reduction):
     difference = input - target
     return _reduced(difference * difference, reduction)
 
 
 @fused
-def l1_loss(input, target, *, reduction):
+def l1_loss(input, target, /, reduction):
     return _reduced(abs(input - target), reduction)
 
 
 @fused
-def smooth_l1_loss(input, target, *, beta, reduction):
+def smooth_l1_loss(input, target, /, beta, reduction):
     size = abs(input - target)
     if beta == 0:
         return _reduced(size, reduction)
@@ -104,7 +107,7 @@ def smooth_l1_loss(input, target, *, beta, reduction):
 
 
 @fused
-def huber_loss(input, target, *, delta, reduction):
+def huber_loss(input, target, /, delta, reduction):
     size = abs(input - target)
     return _reduced(where(size < delta, size * size * 0.5, (size - 0.5 * delta) * delta), reduction)
 
@@ -123,13 +126,13 @@ log_loss.vjps(
 
 
 @fused
-def binary_cross_entropy(input, target, weight, *, reduction):
+def binary_cross_entropy(input, target, weight, /, reduction):
     loss = log_loss(input, target)
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
 @fused
-def binary_cross_entropy_with_logits(input, target, weight, pos_weight, *, reduction):
+def binary_cross_entropy_with_logits(input, target, weight, pos_weight, /, reduction):
     positive = 1.0 if pos_weight is None else 1.0 + (pos_weight - 1.0) * target
     loss = (1.0 - target) * input + positive * softplus(-input)
     return _reduced(loss if weight is None else loss * weight, reduction)
@@ -155,7 +158,7 @@ def negative_log_likelihood(logp, target, weight, ignore_index, reduction):
 
 
 @fused
-def cross_entropy(input, target, weight, *, ignore_index, label_smoothing, reduction):
+def cross_entropy(input, target, weight, /, ignore_index, label_smoothing, reduction):
     logp = log_softmax(input, 1)
     loss, row_weight, counts = _of_targets(logp, _numbers(target), weight, ignore_index)
     if label_smoothing:
@@ -165,7 +168,7 @@ def cross_entropy(input, target, weight, *, ignore_index, label_smoothing, reduc
 
 
 @fused
-def cross_entropy_probabilities(input, target, weight, *, label_smoothing, reduction):
+def cross_entropy_probabilities(input, target, weight, /, label_smoothing, reduction):
     if label_smoothing:
         target = target * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
     products = log_softmax(input, 1) * target
@@ -173,7 +176,7 @@ def cross_entropy_probabilities(input, target, weight, *, label_smoothing, reduc
 
 
 @fused
-def multi_margin_loss(input, target, weight, *, p, margin, reduction):
+def multi_margin_loss(input, target, weight, /, p, margin, reduction):
     target = _numbers(target)
     rows = np.arange(len(target))
     excess = relu(input - getitem(input, index=(rows, target)).unsqueeze(1) + margin)

@@ -148,3 +148,32 @@ def test_no_parameters_is_no_work(native):
     for module in (native, reference):
         for name in OPTIMIZERS:
             optimizer_steps(module, name, [], [[]])
+
+
+def reciprocals_of_spreads(native, squares, eps):
+    """1 / (sqrt(v) + eps) for each v, as rmsprop finds it for gradients and rates of 1, from a parameter of 0."""
+    p, v = np.zeros_like(squares), squares.copy()
+    ones = np.ones_like(squares)
+    native.rmsprop([p], [ones], [v], lr=1.0, alpha=1.0, eps=eps, weight_decay=0.0, momentum=0.0, maximize=False)
+    return -p
+
+
+def test_every_significand_has_its_reciprocal(native):
+    """Where float32 is not divided but found by Newton's method, it is rounded once all the same."""
+    spread = np.arange(1 << 23, 1 << 24, dtype=np.float32) / (1 << 23)  # the root of a square of these is exact
+    for level in native.instruction_sets():
+        native.set_instruction_set(level)
+        np.testing.assert_array_equal(reciprocals_of_spreads(native, spread * spread, eps=1e-30), 1 / spread)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-40, 2.0**-101, 2.0**-100, 1e-8, 1.0, 2.0**100, 2.0**101, 2.0**127])
+@each_dtype
+def test_reciprocals_at_any_scale(native, dtype, eps):
+    """Of infinity and NaN, too, and where eps is too small or too large for Newton's method."""
+    bits = np.random.default_rng(0).integers(0, 256, 100_000 * np.dtype(dtype).itemsize, np.uint8)
+    squares = np.append(np.abs(bits.view(dtype)), np.array([0, np.inf, np.nan], dtype))
+    with np.errstate(all="ignore"):
+        expected = 1 / (np.sqrt(squares) + dtype(eps))
+    for level in native.instruction_sets():
+        native.set_instruction_set(level)
+        np.testing.assert_array_equal(reciprocals_of_spreads(native, squares, eps), expected)

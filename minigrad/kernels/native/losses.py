@@ -83,51 +83,51 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
     return value, gradient
 
 
-def mse_loss(input, target, *, reduction, need_gradient):
+def mse_loss(input, target, reduction="mean", need_gradient=True):
     """(value, gradient) of the squared error."""
     return _over_elements("mse_loss", 1, input, target, (), (), reduction, need_gradient)
 
 
-def l1_loss(input, target, *, reduction, need_gradient):
+def l1_loss(input, target, reduction="mean", need_gradient=True):
     """(value, gradient) of the absolute error."""
     return _over_elements("l1_loss", 1, input, target, (), (), reduction, need_gradient)
 
 
-def smooth_l1_loss(input, target, *, beta, reduction, need_gradient):
+def smooth_l1_loss(input, target, beta=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the absolute error, rounded off within `beta`."""
     return _over_elements("smooth_l1_loss", 1, input, target, (), (beta,), reduction, need_gradient)
 
 
-def huber_loss(input, target, *, delta, reduction, need_gradient):
+def huber_loss(input, target, delta=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the squared error, straightened beyond `delta`."""
     return _over_elements("huber_loss", 1, input, target, (), (delta,), reduction, need_gradient)
 
 
-def binary_cross_entropy(input, target, weight=None, *, reduction, need_gradient):
+def binary_cross_entropy(input, target, weight=None, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between probabilities of two classes."""
     weights = (("weight", weight),)
     return _over_elements("binary_cross_entropy", MUCH, input, target, weights, (), reduction, need_gradient)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, *, reduction, need_gradient):
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between sigmoid(input) and a probability."""
     function, weights = "binary_cross_entropy_with_logits", (("weight", weight), ("pos_weight", pos_weight))
     return _over_elements(function, MUCH, input, target, weights, (), reduction, need_gradient)
 
 
-def cross_entropy(logits, target, weight=None, *, ignore_index, label_smoothing, reduction, need_gradient):
+def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
     numbers = ignore_index, label_smoothing
     return _over_rows("cross_entropy", "logits", logits, target, weight, numbers, reduction, need_gradient)
 
 
-def cross_entropy_probabilities(logits, target, weight=None, *, label_smoothing, reduction, need_gradient):
+def cross_entropy_probabilities(logits, target, weight=None, label_smoothing=0.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the cross-entropy between softmax(logits) and class probabilities."""
     function, numbers = "cross_entropy_probabilities", (label_smoothing,)
     return _over_rows(function, "logits", logits, target, weight, numbers, reduction, need_gradient)
 
 
-def multi_margin_loss(scores, target, weight=None, *, p, margin, reduction, need_gradient):
+def multi_margin_loss(scores, target, weight=None, p=1, margin=1.0, reduction="mean", need_gradient=True):
     """(value, gradient) of the hinge loss over classes, to the power `p`."""
     if p not in (1, 2):
         checks.check_power("multi_margin_loss", p)
