@@ -160,7 +160,9 @@ def _soft_cross_entropy(logits, target):
 
 
 @_quietly
-def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True):
+def cross_entropy(
+    logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True
+):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
     weight = _check_rows("cross_entropy", "logits", logits, target, np.int64, weight, reduction)
     rows, classes = logits.shape

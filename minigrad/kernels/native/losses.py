@@ -5,7 +5,8 @@ import numpy as np
 from .. import checks
 from ..buffers import LARGE, empty
 from .extension import (
-    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable, share,
+    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable,
+    share,
 )  # fmt: skip
 
 
@@ -115,7 +116,9 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
     return _over_elements(function, MUCH, input, target, weights, (), reduction, need_gradient)
 
 
-def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True):
+def cross_entropy(
+    logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", need_gradient=True
+):
     """(value, gradient) of the cross-entropy between softmax(logits) and a class index per row."""
     numbers = ignore_index, label_smoothing
     return _over_rows("cross_entropy", "logits", logits, target, weight, numbers, reduction, need_gradient)
