@@ -111,7 +111,7 @@ void KERNEL(log1p_near_0)(const size_t begin, const size_t end, REAL *restrict r
 /* ---- reciprocals ---- */
 
 /* spread[i] = 1 / spread[i], rounded once, for spread = sqrt(x) + eps, which may be infinite or NaN, too.
- * The divider is slow for long vectors of floats. These begin on the line from one power of two to the next, above 1 / b
+ * The divider is slow for long vectors of floats: they begin on the line from one power of two to the next, above 1 / b
  * by up to an eighth. With e = 1 - b y, y (1 + e + e^2) is wrong by e^3, and y (1 + e) by e^2: first by 2^-9, then by
  * less than two last places, so that the last e is exact, and its square too small to matter. What comes from above is
  * rounded as it should be, even where 1 / b is nearest to the middle of two floats. Infinity has become negative on the

@@ -27,5 +27,5 @@ void KERNEL(adagrad)(const size_t begin, const size_t end, const size_t tensors,
 {
     const KERNEL(adagrad_options) options = {(REAL)lr, (REAL)weight_decay, (REAL)eps, (REAL)sign};
     KERNEL(update_tensors)(KERNEL(adagrad_update), begin, end, tensors, counts, parameters, sums, NULL, NULL, gradients,
-                           &options);
+                           &options, options.eps);
 }

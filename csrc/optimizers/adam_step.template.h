@@ -40,8 +40,8 @@ static ALWAYS_INLINE void KERNEL(adam_tensors)(KERNEL(update) *const update, con
     };
     if (max_exp_avg_sqs)
         KERNEL(update_tensors)(update, begin, end, tensors, counts, parameters, exp_avgs, exp_avg_sqs, max_exp_avg_sqs,
-                               gradients, &options);
+                               gradients, &options, options.eps);
     else
         KERNEL(update_tensors)(update, begin, end, tensors, counts, parameters, exp_avgs, exp_avg_sqs, NULL, gradients,
-                               &options);
+                               &options, options.eps);
 }

@@ -43,14 +43,14 @@ void KERNEL(rmsprop)(const size_t begin, const size_t end, const size_t tensors,
     };
     if (grad_avgs && momentum_buffers)
         KERNEL(update_tensors)(KERNEL(rmsprop_update), begin, end, tensors, counts, parameters, square_avgs, grad_avgs,
-                               momentum_buffers, gradients, &options);
+                               momentum_buffers, gradients, &options, options.eps);
     else if (grad_avgs)
         KERNEL(update_tensors)(KERNEL(rmsprop_update), begin, end, tensors, counts, parameters, square_avgs, grad_avgs,
-                               NULL, gradients, &options);
+                               NULL, gradients, &options, options.eps);
     else if (momentum_buffers)
         KERNEL(update_tensors)(KERNEL(rmsprop_update), begin, end, tensors, counts, parameters, square_avgs, NULL,
-                               momentum_buffers, gradients, &options);
+                               momentum_buffers, gradients, &options, options.eps);
     else
         KERNEL(update_tensors)(KERNEL(rmsprop_update), begin, end, tensors, counts, parameters, square_avgs, NULL, NULL,
-                               gradients, &options);
+                               gradients, &options, options.eps);
 }

@@ -32,8 +32,8 @@ void KERNEL(sgd)(const size_t begin, const size_t end, const size_t tensors, con
     };
     if (momentum_buffers)
         KERNEL(update_tensors)(KERNEL(sgd_update), begin, end, tensors, counts, parameters, momentum_buffers, NULL,
-                               NULL, gradients, &options);
+                               NULL, gradients, &options, 1);
     else
         KERNEL(update_tensors)(KERNEL(sgd_update), begin, end, tensors, counts, parameters, NULL, NULL, NULL, gradients,
-                               &options);
+                               &options, 1);
 }

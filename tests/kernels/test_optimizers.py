@@ -1,5 +1,7 @@
 """Each optimizer kernel: C against NumPy over several steps and many tensors, and what it reads and writes."""
 
+import platform
+
 import numpy as np
 import pytest
 from kernel_cases import DTYPES, OPTIMIZERS, assert_close, optimizer_steps
@@ -148,6 +150,30 @@ def test_no_parameters_is_no_work(native):
     for module in (native, reference):
         for name in OPTIMIZERS:
             optimizer_steps(module, name, [], [[]])
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="denormals stay where this is not x86-64")
+@each_dtype
+def test_what_is_left_of_gradients_that_have_become_0_becomes_0(native, dtype, threads):
+    """By rounding alone it would never: 0.9 times 4 denormal units are 4. Steps would take many times as long."""
+    tiny = np.finfo(dtype).tiny
+    p, g, buffer = np.ones(200_000, dtype), np.zeros(200_000, dtype), np.full(200_000, tiny, dtype)
+    for number in (1, 2):
+        threads(number)
+        buffer[:] = tiny
+        native.sgd([p], [g], [buffer], lr=1.0, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0,
+                   maximize=False, first=False)
+        assert not buffer.any()
+        assert p.tobytes() == np.ones_like(p).tobytes()
+        assert (np.full(100, tiny) * 0.5).all()  # this thread still has denormals
+
+
+@each_dtype
+def test_denormal_squares_count_where_eps_is_as_small(native, dtype):
+    for module in (native, reference):
+        p, g, v = np.zeros(100, dtype), np.full(100, np.sqrt(np.finfo(dtype).tiny) / 100, dtype), np.zeros(100, dtype)
+        module.rmsprop([p], [g], [v], lr=1.0, alpha=0.5, eps=1e-300, weight_decay=0.0, momentum=0.0, maximize=False)
+        np.testing.assert_allclose(p, -np.sqrt(2), rtol=0.01)
 
 
 def reciprocals_of_spreads(native, squares, eps):
