@@ -37,7 +37,8 @@ class _Problem:
         self.start = [spread(shape, -1, 1) for shape in self.shapes]
         self.start[-1] = np.asfortranarray(self.start[-1])  # kernels in C want contiguous memory
         scales = [np.asarray(10 ** rng.uniform(-9, 4, shape), self.dtype) for shape in self.shapes]
-        self.gradients = [[scale * spread(scale.shape, 0, 0) for scale in scales] for _ in range(steps)]
+        normal = rng.standard_normal
+        self.gradients = [[np.asarray(scale * normal(scale.shape), self.dtype) for scale in scales] for _ in range(steps)]
         self.gradients[2][8] = self.gradients[3][4] = None  # without a gradient a parameter is left alone
         self.gradients[2][5] = np.zeros_like(self.gradients[2][5])
 
