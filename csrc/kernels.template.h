@@ -95,8 +95,8 @@ size_t KERNEL(matmul)(size_t begin, size_t end, REAL *restrict result, size_t ro
 /* ---- optimizers, in place ----
  * Tensor t has counts[t] elements; [begin, end) runs over all tensors laid end to end. Each tensor's arrays overlap
  * no other. With g = sign * gradient (sign is -1 to maximize, else 1), and weight_decay * parameter added to g
- * except in adamw. Where a root plus eps divides, its reciprocal is rounded, and multiplies. Denormals are taken for 0
- * where x86-64 can, unless eps is so small that their roots count. */
+ * except in adamw. What a root plus eps divides is multiplied by the reciprocal, which is rounded. Denormals are taken
+ * for 0 on x86-64, unless eps is so small (below 6e-11 for float) that they could count. */
 
 /* b <- g if first, else momentum b + (1 - dampening) g;  p <- p - lr (nesterov ? g + momentum b : b).
  * Without momentum_buffers (NULL), p <- p - lr g. */

@@ -108,34 +108,37 @@ void KERNEL(log1p_near_0)(const size_t begin, const size_t end, REAL *restrict r
     for (size_t i = begin; i < end; i++) result[i] = KERNEL(log_near_1)(input[i], 0);
 }
 
-/* ---- reciprocals ---- */
+/* ---- quotients ---- */
 
-/* spread[i] = 1 / spread[i], rounded once, for spread = sqrt(x) + eps, which may be infinite or NaN, too.
- * The divider is slow for long vectors of floats: they begin on the line from one power of two to the next, above 1 / b
- * by up to an eighth. With e = 1 - b y, y (1 + e + e^2) is wrong by e^3, and y (1 + e) by e^2: first by 2^-9, then by
- * less than two last places, so that the last e is exact, and its square too small to matter. What comes from above is
- * rounded as it should be, even where 1 / b is nearest to the middle of two floats. Infinity has become negative on the
- * way. */
-static ALWAYS_INLINE void KERNEL(reciprocals)(const size_t count, REAL *restrict spread, const REAL eps)
+/* a[i] /= b[i] for b = sqrt(x) + eps: unless eps is extraordinary, the reciprocal is rounded, and multiplied by a. Then
+ * b is infinite, NaN, or far from the ends of the range, as the root of a finite x is.
+ * For long vectors of floats the divider is slower than Newton's method. The first guess at 1 / b is a straight line
+ * between powers of two, and up to an eighth too large. With e = 1 - b y, y (1 + e + e^2) is wrong by e^3, and
+ * y (1 + e) by e^2: e is 2^-3, 2^-9, then less than two last places, so that it is exact, and its square too small to
+ * matter. What comes from above is rounded as it should be, even where 1 / b is nearest to the middle of two floats.
+ * Infinity becomes negative on the way. */
+static ALWAYS_INLINE void KERNEL(quotients)(const size_t count, REAL *restrict a, const REAL *restrict b,
+                                            const REAL eps)
 {
-#if VECTOR_BYTES == 64 && MANTISSA_BITS == 23
-    if (eps >= 0x1p-100f && eps <= 0x1p100f) { /* or a step could leave the range of floats */
+    if (!(eps >= (REAL)0x1p-100 && eps <= (REAL)0x1p100)) {
         VECTORS_FIRST
-        for (size_t i = 0; i < count; i++) {
-            const REAL b = spread[i];
-            REAL y = KERNEL(from_bits)(2 * KERNEL(to_bits)(1) - KERNEL(to_bits)(b)), e = fmaf(-b, y, 1);
-            y = fmaf(fmaf(e, e, e), y, y);
-            e = fmaf(-b, y, 1);
-            y = fmaf(fmaf(e, e, e), y, y);
-            e = fmaf(-b, y, 1);
-            y = fmaf(e, y, y);
-            spread[i] = y < 0 ? 0 : y;
-        }
+        for (size_t i = 0; i < count; i++) a[i] /= b[i];
         return;
     }
-#endif
     VECTORS_FIRST
-    for (size_t i = 0; i < count; i++) spread[i] = 1 / spread[i];
+    for (size_t i = 0; i < count; i++) {
+#if VECTOR_BYTES == 64 && MANTISSA_BITS == 23
+        REAL y = KERNEL(from_bits)(2 * KERNEL(to_bits)(1) - KERNEL(to_bits)(b[i])), e = fmaf(-b[i], y, 1);
+        y = fmaf(fmaf(e, e, e), y, y);
+        e = fmaf(-b[i], y, 1);
+        y = fmaf(fmaf(e, e, e), y, y);
+        e = fmaf(-b[i], y, 1);
+        y = fmaf(e, y, y);
+        a[i] *= y < 0 ? 0 : y;
+#else
+        a[i] *= 1 / b[i];
+#endif
+    }
 }
 
 /* ---- sums and maxima, in a fixed order ---- */

@@ -17,31 +17,37 @@ typedef struct {
     double targets[LANES], costs[LANES];
 } KERNEL(target_sums);
 
+static ALWAYS_INLINE void KERNEL(some_targets)(REAL *restrict targets, REAL *restrict costs,
+                                               const KERNEL(target_smoothing) *const o, const size_t start,
+                                               const size_t count, const REAL *restrict x,
+                                               const REAL *restrict target, const REAL largest)
+{
+    VECTORS_FIRST
+    for (size_t i = 0; i < count; i++) {
+        targets[i] = KERNEL(smoothed_target)(o, start + i, target[start + i]);
+        costs[i] = targets[i] * (largest - x[start + i]);
+    }
+}
+
 /* Two of each are added before they become double: they are mostly of one sign, so that this costs no digits. */
 static ALWAYS_INLINE void KERNEL(add_targets)(KERNEL(target_sums) *restrict sums,
                                               const KERNEL(target_smoothing) *const o, const size_t start,
                                               const size_t count, const REAL *restrict x,
                                               const REAL *restrict target, const REAL largest)
 {
-    const size_t whole = count - count % (2 * LANES);
+    const size_t rest = count % (2 * LANES), whole = count - rest;
     REAL targets[2 * LANES], costs[2 * LANES];
     for (size_t i = 0; i < whole; i += 2 * LANES) {
-        VECTORS_FIRST
-        for (size_t j = 0; j < 2 * LANES; j++) {
-            targets[j] = KERNEL(smoothed_target)(o, start + i + j, target[start + i + j]);
-            costs[j] = targets[j] * (largest - x[start + i + j]);
-        }
+        KERNEL(some_targets)(targets, costs, o, start + i, 2 * LANES, x, target, largest);
         VECTORS_FIRST
         for (size_t lane = 0; lane < LANES; lane++) {
             sums->targets[lane] += targets[lane] + targets[LANES + lane];
             sums->costs[lane] += costs[lane] + costs[LANES + lane];
         }
     }
-    for (size_t i = whole; i < count; i++) {
-        const REAL t = KERNEL(smoothed_target)(o, start + i, target[start + i]);
-        sums->targets[i % LANES] += t;
-        sums->costs[i % LANES] += t * (largest - x[start + i]);
-    }
+    KERNEL(some_targets)(targets, costs, o, start + whole, rest, x, target, largest);
+    KERNEL(add_to_lanes)(sums->targets, targets, rest);
+    KERNEL(add_to_lanes)(sums->costs, costs, rest);
 }
 
 static ALWAYS_INLINE double KERNEL(probabilities_row)(const KERNEL(target_smoothing) *const o, REAL *restrict gradient,

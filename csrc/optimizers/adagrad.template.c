@@ -8,17 +8,18 @@ static ALWAYS_INLINE void KERNEL(adagrad_update)(const size_t count, REAL *restr
 {
     const KERNEL(adagrad_options) o = *(const KERNEL(adagrad_options) *)options;
     (void)no_b, (void)no_c;
-    REAL descent[PIECE], spread[PIECE];
+    REAL steps[PIECE], spread[PIECE];
     VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
         REAL g = o.sign * gradient[i];
-        g = descent[i] = o.weight_decay != 0 ? g + o.weight_decay * parameter[i] : g;
+        g = o.weight_decay != 0 ? g + o.weight_decay * parameter[i] : g;
         sum[i] += g * g;
+        steps[i] = o.lr * g;
         spread[i] = SQRT(sum[i]) + o.eps;
     }
-    KERNEL(reciprocals)(count, spread, o.eps);
+    KERNEL(quotients)(count, steps, spread, o.eps);
     VECTORS_FIRST
-    for (size_t i = 0; i < count; i++) parameter[i] -= o.lr * descent[i] * spread[i];
+    for (size_t i = 0; i < count; i++) parameter[i] -= steps[i];
 }
 
 void KERNEL(adagrad)(const size_t begin, const size_t end, const size_t tensors, const size_t *counts,

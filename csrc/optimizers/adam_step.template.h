@@ -9,21 +9,22 @@ static ALWAYS_INLINE void KERNEL(adam_elements)(const size_t count, REAL *restri
                                                 const REAL *restrict gradient, const KERNEL(adam_options) o,
                                                 const int decoupled)
 {
-    REAL spread[PIECE];
+    REAL steps[PIECE], spread[PIECE];
     VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
         REAL g = o.sign * gradient[i];
         if (!decoupled) g = o.decay != 0 ? g + o.decay * parameter[i] : g;
-        exp_avg[i] = o.beta1 * exp_avg[i] + o.fresh1 * g;
+        const REAL m = exp_avg[i] = o.beta1 * exp_avg[i] + o.fresh1 * g;
         REAL v = exp_avg_sq[i] = o.beta2 * exp_avg_sq[i] + o.fresh2 * g * g;
         /* The maximum of the biased averages; NaN stays, whichever side it is on. */
         if (max_exp_avg_sq) v = max_exp_avg_sq[i] = v > max_exp_avg_sq[i] || v != v ? v : max_exp_avg_sq[i];
+        steps[i] = o.step_size * m;
         spread[i] = SQRT(v) + o.eps;
     }
-    KERNEL(reciprocals)(count, spread, o.eps);
+    KERNEL(quotients)(count, steps, spread, o.eps);
     VECTORS_FIRST
     for (size_t i = 0; i < count; i++)
-        parameter[i] = (decoupled ? o.decay * parameter[i] : parameter[i]) - o.step_size * exp_avg[i] * spread[i];
+        parameter[i] = (decoupled ? o.decay * parameter[i] : parameter[i]) - steps[i];
 }
 
 static ALWAYS_INLINE void KERNEL(adam_tensors)(KERNEL(update) *const update, const size_t begin, const size_t end,

@@ -8,26 +8,27 @@ static ALWAYS_INLINE void KERNEL(rmsprop_update)(const size_t count, REAL *restr
                                                  const void *const options)
 {
     const KERNEL(rmsprop_options) o = *(const KERNEL(rmsprop_options) *)options;
-    REAL descent[PIECE], spread[PIECE];
+    REAL steps[PIECE], spread[PIECE];
     VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
         REAL g = o.sign * gradient[i];
-        g = descent[i] = o.weight_decay != 0 ? g + o.weight_decay * parameter[i] : g;
+        g = o.weight_decay != 0 ? g + o.weight_decay * parameter[i] : g;
         REAL variance = square_avg[i] = o.alpha * square_avg[i] + o.fresh * g * g;
         if (grad_avg) {
             grad_avg[i] = o.alpha * grad_avg[i] + o.fresh * g;
             variance -= grad_avg[i] * grad_avg[i];
         }
+        steps[i] = buffer ? g : o.lr * g;
         spread[i] = SQRT(variance) + o.eps;
     }
-    KERNEL(reciprocals)(count, spread, o.eps);
+    KERNEL(quotients)(count, steps, spread, o.eps);
     VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
         if (buffer) {
-            buffer[i] = o.momentum * buffer[i] + descent[i] * spread[i];
+            buffer[i] = o.momentum * buffer[i] + steps[i];
             parameter[i] -= o.lr * buffer[i];
         } else {
-            parameter[i] -= o.lr * descent[i] * spread[i];
+            parameter[i] -= steps[i];
         }
     }
 }

@@ -33,7 +33,8 @@ static ALWAYS_INLINE void KERNEL(update_run)(KERNEL(update) *const update, const
 
 /* Updates what [begin, end) covers of the tensors, which lie end to end. What is kept of a gradient that has become 0
  * shrinks with every step, but by rounding never to 0: denormals stay, unless they are taken for 0. So may squares be
- * where their roots are lost beside eps, and what is divided by it, unless it is huge. Without roots, eps is 1. */
+ * where their roots, and that of a sum of a thousand, are all but lost beside eps; and what is divided by eps, unless
+ * that is huge. Without roots, eps is 1. */
 static ALWAYS_INLINE void KERNEL(update_tensors)(KERNEL(update) *const update, const size_t begin, const size_t end,
                                                  const size_t tensors, const size_t *const counts,
                                                  REAL *const *const parameters, REAL *const *const a,
@@ -41,7 +42,7 @@ static ALWAYS_INLINE void KERNEL(update_tensors)(KERNEL(update) *const update, c
                                                  const REAL *const *const gradients, const void *const options,
                                                  const REAL eps)
 {
-    const int lost = eps >= 2 * TWO_TO_MANTISSA * SQRT(SMALLEST_NORMAL) && eps <= (REAL)0x1p100;
+    const int lost = eps >= 64 * TWO_TO_MANTISSA * SQRT(SMALLEST_NORMAL) && eps <= (REAL)0x1p100;
     const unsigned modes = lost ? denormals_are_zero() : 0;
     const int far = is_far((end - begin) * sizeof(REAL) * (2 + !!a + !!b + !!c));
     for (size_t tensor = 0, offset = 0; tensor < tensors && offset < end; offset += counts[tensor++]) {

@@ -156,8 +156,8 @@ def test_no_parameters_is_no_work(native):
 @each_dtype
 def test_what_is_left_of_gradients_that_have_become_0_becomes_0(native, dtype, threads):
     """By rounding alone it would never: 0.9 times 4 denormal units are 4. Steps would take many times as long."""
-    tiny = np.finfo(dtype).tiny
-    p, g, buffer = np.ones(200_000, dtype), np.zeros(200_000, dtype), np.full(200_000, tiny, dtype)
+    tiny, none = np.finfo(dtype).tiny, np.zeros(200_000, dtype)
+    p, g, buffer = np.ones(200_000, dtype), none.copy(), np.full(200_000, tiny, dtype)
     for number in (1, 2):
         threads(number)
         buffer[:] = tiny
@@ -165,15 +165,35 @@ def test_what_is_left_of_gradients_that_have_become_0_becomes_0(native, dtype, t
                    maximize=False, first=False)
         assert not buffer.any()
         assert p.tobytes() == np.ones_like(p).tobytes()
-        assert (np.full(100, tiny) * 0.5).all()  # this thread still has denormals
+        assert native.l1_loss(none + tiny / 2, none, "none", False)[0].all()  # the threads still have denormals
+        assert (np.full(100, tiny) * 0.5).all()
 
 
+@pytest.mark.parametrize("lost", [False, True])
 @each_dtype
-def test_denormal_squares_count_where_eps_is_as_small(native, dtype):
+def test_roots_of_denormals_count_where_eps_is_small(native, dtype, lost):
+    eps = np.sqrt(np.finfo(dtype).tiny) / np.finfo(dtype).eps * (64 if lost else 0.01)
     for module in (native, reference):
-        p, g, v = np.zeros(100, dtype), np.full(100, np.sqrt(np.finfo(dtype).tiny) / 100, dtype), np.zeros(100, dtype)
-        module.rmsprop([p], [g], [v], lr=1.0, alpha=0.5, eps=1e-300, weight_decay=0.0, momentum=0.0, maximize=False)
-        np.testing.assert_allclose(p, -np.sqrt(2), rtol=0.01)
+        p, g, v = np.zeros(100, dtype), np.ones(100, dtype), np.full(100, np.finfo(dtype).tiny / 2, dtype)
+        expected = -eps / (np.sqrt(v[0]) + dtype(eps))
+        module.rmsprop([p], [g], [v], lr=eps, alpha=1.0, eps=eps, weight_decay=0.0, momentum=0.0, maximize=False)
+        assert_close(p, np.full(100, expected), ulps=2)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-40, 1e-310])
+@each_dtype
+def test_small_eps(native, dtype, eps):
+    """A parameter without gradients stays where it is, unless it is divided by 0."""
+    for name in ("adagrad", "rmsprop", "adam", "adamw"):
+        kernel, present, options = OPTIMIZERS[name]
+        count = {} if name == "rmsprop" else {"step": 1}
+        for level in native.instruction_sets():
+            native.set_instruction_set(level)
+            p, states = np.ones(100, dtype), [[np.zeros(100, dtype)] if there else None for there in present]
+            options = {**options, "eps": eps, "weight_decay": 0.0}
+            getattr(native, kernel)([p], [np.zeros(100, dtype)], *states, **options, **count)
+            rounded = dtype(eps * 0.1 if name in ("adam", "adamw") else eps)  # sqrt(1 - beta2), in Adam's first step
+            assert (np.isnan(p) if rounded == 0 else p == 1).all(), (name, level)
 
 
 def reciprocals_of_spreads(native, squares, eps):
