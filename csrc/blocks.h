@@ -11,7 +11,7 @@ enum {
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
     SHORT_ROW = 64,     /* rows of so few classes are turned; of longer ones, CHUNK / LANES fit into a chunk */
     TURNED = 64,        /* rows that are turned together */
-    PIECE = 64,         /* elements that an optimizer keeps between two loops */
+    PIECE = 64,         /* elements that an optimizer keeps between two loops; whole lines */
     AHEAD = 1024,       /* elements, how far ahead lines are asked for */
     FAR_BYTES = 1 << 21, /* of a slice, of which a thread has some, or of a product: more than a core's caches hold */
     LANES = 16,         /* running sums; divides CHUNK */

@@ -14,7 +14,7 @@
 #define PAUSE()
 #endif
 
-/* Arithmetic on denormal numbers takes a hundred times as long. From here until the modes that this returns are set
+/* Arithmetic on denormal numbers is very slow. From here until the modes that this returns are set
  * again, they are 0 to this thread, where the machine can. */
 #if defined __SSE2__ || defined _M_X64
 #include <immintrin.h>

@@ -4,8 +4,8 @@
 typedef void KERNEL(update)(size_t count, REAL *restrict parameter, REAL *restrict a, REAL *restrict b,
                             REAL *restrict c, const REAL *restrict gradient, const void *options);
 
-/* Updates one stretch of memory, which if it is long may be parted where lines begin, as then vectors lie within them:
- * large arrays mostly begin at the same place in a line. If it is `far`, memory brings meanwhile what comes AHEAD. */
+/* Updates one stretch of memory. A long one is parted where lines begin, so that vectors lie within them: large arrays
+ * mostly begin at the same place in a line. If it is `far`, memory brings meanwhile what comes AHEAD. */
 static ALWAYS_INLINE void KERNEL(update_run)(KERNEL(update) *const update, const size_t count, REAL *parameter,
                                              REAL *a, REAL *b, REAL *c, const REAL *gradient,
                                              const void *const options, const int far)
@@ -42,8 +42,8 @@ static ALWAYS_INLINE void KERNEL(update_tensors)(KERNEL(update) *const update, c
                                                  const REAL *const *const gradients, const void *const options,
                                                  const REAL eps)
 {
-    const int lost = eps >= 64 * TWO_TO_MANTISSA * SQRT(SMALLEST_NORMAL) && eps <= (REAL)0x1p100;
-    const unsigned modes = lost ? denormals_are_zero() : 0;
+    const int negligible = eps >= 64 * TWO_TO_MANTISSA * SQRT(SMALLEST_NORMAL) && eps <= (REAL)0x1p100;
+    const unsigned modes = negligible ? denormals_are_zero() : 0;
     const int far = is_far((end - begin) * sizeof(REAL) * (2 + !!a + !!b + !!c));
     for (size_t tensor = 0, offset = 0; tensor < tensors && offset < end; offset += counts[tensor++]) {
         const size_t start = larger(begin, offset), stop = smaller(end, offset + counts[tensor]);
@@ -53,5 +53,5 @@ static ALWAYS_INLINE void KERNEL(update_tensors)(KERNEL(update) *const update, c
                            b ? b[tensor] + first : NULL, c ? c[tensor] + first : NULL, gradients[tensor] + first,
                            options, far);
     }
-    if (lost) set_modes(modes);
+    if (negligible) set_modes(modes);
 }

@@ -70,7 +70,7 @@ def test_a_table_is_a_list(native, name):
 @each_optimizer
 @each_dtype
 def test_writes_stay_inside_and_gradients_stay_as_they_are(native, name, dtype, guarded):
-    plain, gradients = problem(dtype, [(n,) for n in (*range(10), 15, 16, 17, 31, 33, 127, 128, 129)], steps=2)
+    plain, gradients = problem(dtype, [(n,) for n in (*range(10), 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 4097, 4211)], steps=2)
 
     def place(array):
         inside = guarded(array.shape, array.dtype)
