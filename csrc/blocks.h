@@ -5,13 +5,14 @@
 #include <stddef.h>
 
 enum {
-    BLOCK = 4096,       /* elements per partial sum; slices of one call start at its multiples */
+    LINE = 64,          /* bytes that caches take together */
+    BLOCK = 2048,       /* elements per partial sum; slices of one call start at its multiples */
     ROW_BLOCK = 4,      /* the same for kernels that work by rows */
     FEW_BLOCKS = 256,   /* whose sums have room on the stack */
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */
     SHORT_ROW = 64,     /* rows of so few classes are turned; of longer ones, CHUNK / LANES fit into a chunk */
     TURNED = 64,        /* rows that are turned together */
-    PIECE = 64,         /* elements that an optimizer keeps between two loops; whole lines */
+    PIECE = 64,         /* elements that an optimizer keeps between two loops: whole lines, where its slices start */
     AHEAD = 1024,       /* elements, how far ahead lines are asked for */
     FAR_BYTES = 1 << 21, /* of a slice, of which a thread has some, or of a product: more than a core's caches hold */
     LANES = 16,         /* running sums; divides CHUNK */

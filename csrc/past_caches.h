@@ -24,8 +24,6 @@
 #define FETCH(address, write) ((void)(address))
 #endif
 
-enum { LINE = 64 };
-
 /* memcpy, past the caches but for the lines that begin or end within the array; finish_stores() once all is written. */
 static ALWAYS_INLINE void copy_past_caches(void *const to, const void *const from, const size_t bytes)
 {

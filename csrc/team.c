@@ -11,41 +11,27 @@
 #include <sched.h>
 #define GIVE_WAY() sched_yield()
 #define READ_CLOCK(now) clock_gettime(CLOCK_MONOTONIC, now)
-#define READ_OWN_CLOCK(now) clock_gettime(CLOCK_THREAD_CPUTIME_ID, now)
 #else
 #define GIVE_WAY()
 #define READ_CLOCK(now) timespec_get(now, TIME_UTC)
-#define READ_OWN_CLOCK(now) READ_CLOCK(now)
 #endif
 
-/* Who works alone needs twice the time. So a call that lost more time than it used is followed by ALONE times what it
- * lost without the team, but no more than LONGEST seconds. */
+/* A thread that has lost its core keeps the others waiting. Who works alone needs twice the time. So a call that waited
+ * longer than it had worked is followed by ALONE times that without the team, but no more than LONGEST seconds. */
 #define ALONE 2
 #define LONGEST 0.1
-
-static double seconds(const struct timespec time)
-{
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static double now(void)
 {
     struct timespec time;
     READ_CLOCK(&time);
-    return seconds(time);
-}
-
-/* What this thread has had of a core. */
-static double own_time(void)
-{
-    struct timespec time;
-    READ_OWN_CLOCK(&time);
-    return seconds(time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 static void work(team *const team, const size_t seat)
 {
     const size_t length = team->length, parts = team->parts;
+    bool helped = false;
     for (size_t turn = 0; turn < parts; turn++) {
         const size_t part = (seat + turn) % parts, end = team->part[part].end;
         size_t begin;
@@ -54,8 +40,11 @@ static void work(team *const team, const size_t seat)
             const size_t code = team->function(begin, smaller(begin + length, end), team->arguments);
             size_t least = atomic_load(&team->code);
             while (code && (!least || code < least) && !atomic_compare_exchange_weak(&team->code, &least, code)) {}
+            helped = true;
         }
     }
+    double nobody = 0;
+    if (helped) atomic_compare_exchange_strong(&team->first_done, &nobody, now());
 }
 
 void team_serve(team *const team, const size_t seat, const size_t patience)
@@ -90,16 +79,16 @@ size_t team_run(team *const team, slice_function *const function, const void *co
     }
     const size_t slices = (count + length - 1) / length, parts = smaller(atomic_load(&team->serving) + 1, SEATS);
     team->function = function, team->arguments = arguments, team->length = length, team->parts = parts;
-    for (size_t i = 0; i < parts; i++) {
-        atomic_store(&team->part[i].next, slices * i / parts * length);
+    for (size_t i = 0; i < parts; i++) { /* relaxed: nobody looks before it is open */
+        atomic_store_explicit(&team->part[i].next, slices * i / parts * length, memory_order_relaxed);
         team->part[i].end = smaller(slices * (i + 1) / parts * length, count);
     }
-    atomic_store(&team->code, 0);
-    const double start = now(), own_start = own_time();
+    atomic_store_explicit(&team->code, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->first_done, 0, memory_order_relaxed);
+    const double start = now();
     atomic_store(&team->open, true);
     work(team, 0);
     atomic_store(&team->open, false);
-    const double used = own_time() - own_start;
     for (size_t looks = 0; atomic_load(&team->working); looks++) {
         if (looks < 1000)
             PAUSE();
@@ -107,8 +96,9 @@ size_t team_run(team *const team, slice_function *const function, const void *co
             GIVE_WAY(); /* the one who is late may be waiting for this core */
     }
     /* Where there are more threads than cores, one that loses its core is back in milliseconds, and loses it again. */
-    const double end = now(), lost = end - start - used;
-    if (lost > used) atomic_store(&team->rests_until, end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST));
+    const double end = now(), done = atomic_load(&team->first_done), lost = end - done;
+    if (done && lost > done - start)
+        atomic_store(&team->rests_until, end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST));
     const size_t code = atomic_load(&team->code);
     atomic_store(&team->taken, false);
     return code;

@@ -6,6 +6,8 @@
 #ifndef TEAM_H
 #define TEAM_H
 
+#include "blocks.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -18,18 +20,22 @@ typedef size_t slice_function(size_t begin, size_t end, const void *arguments);
 
 typedef struct {
     atomic_size_t serving; /* threads in team_serve() */
-    atomic_size_t working; /* of those, threads that may touch the call below */
-    atomic_bool taken, open;
+    _Atomic double rests_until; /* calls are made alone until then, in seconds */
+    atomic_bool taken;
+    char apart[LINE]; /* or threads would pass one cache line to and fro */
+    atomic_bool open;
+    atomic_size_t working; /* of those who serve, threads that may touch the call below */
+    char from_that[LINE];
     slice_function *function;
     const void *arguments;
     size_t length, parts;
-    _Atomic double rests_until; /* calls are made alone until then, in seconds */
     atomic_size_t code; /* the smallest that a slice returned, 0 aside */
-    char apart[64]; /* or threads would pass one cache line to and fro */
+    _Atomic double first_done; /* when there was nothing left for one who had worked, in seconds; 0 before */
+    char from_these[LINE];
     struct {
         atomic_size_t next; /* where the next slice begins */
         size_t end;
-        char apart[64 - 2 * sizeof(size_t)];
+        char apart[LINE - 2 * sizeof(size_t)];
     } part[SEATS];
 } team;
 

@@ -79,12 +79,11 @@ static inline void KERNEL(cross_entropy_turned)(const KERNEL(smoothing) *const o
         losses[lane] = cost.loss, own_slope[lane] = (REAL)cost.own_slope, of_exps[lane] = cost.of_exps;
     }
     if (o->soft != 0) {
-        double sum[TURNED] = {0};
+        double sum[TURNED];
         for (size_t c = 0; c < o->classes; c++)
             for (size_t lane = 0; lane < TURNED; lane++)
                 s.x[c][lane] = (o->weight ? o->weight[c] : 1) * ((s.largest[lane] - s.x[c][lane]) + s.log_sum[lane]);
-        for (size_t c = 0; c < o->classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) sum[lane] += s.x[c][lane];
+        KERNEL(add_classes)(sum, s.x, o->classes);
         for (size_t lane = 0; lane < TURNED; lane++) losses[lane] += o->soft * sum[lane];
     }
     for (size_t lane = 0; lane < TURNED; lane++) losses[lane] = counts[lane] != 0 ? losses[lane] : 0;

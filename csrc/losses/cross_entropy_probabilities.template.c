@@ -89,7 +89,7 @@ static inline void KERNEL(probabilities_turned)(const KERNEL(target_smoothing) *
 {
     KERNEL(turned_softmax) s;
     REAL targets[SHORT_ROW][TURNED], costs[SHORT_ROW][TURNED], of_exps[TURNED];
-    double target_sum[TURNED] = {0}, cost_sum[TURNED] = {0};
+    double target_sum[TURNED], cost_sum[TURNED];
     KERNEL(look_at_turned)(&s, logits, rows, o->classes);
     KERNEL(turn)(targets, target, rows, o->classes);
     for (size_t c = 0; c < o->classes; c++)
@@ -97,10 +97,8 @@ static inline void KERNEL(probabilities_turned)(const KERNEL(target_smoothing) *
             targets[c][lane] = KERNEL(smoothed_target)(o, c, targets[c][lane]);
             costs[c][lane] = targets[c][lane] * (s.largest[lane] - s.x[c][lane]);
         }
-    for (size_t c = 0; c < o->classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) target_sum[lane] += targets[c][lane];
-    for (size_t c = 0; c < o->classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) cost_sum[lane] += costs[c][lane];
+    KERNEL(add_classes)(target_sum, targets, o->classes);
+    KERNEL(add_classes)(cost_sum, costs, o->classes);
     for (size_t lane = 0; lane < TURNED; lane++) losses[lane] = cost_sum[lane] + target_sum[lane] * s.log_sum[lane];
     if (!gradient) return;
     for (size_t lane = 0; lane < TURNED; lane++) of_exps[lane] = (REAL)(target_sum[lane] / s.sum[lane]);

@@ -44,12 +44,13 @@ static inline void KERNEL(multi_margin_turned)(double *restrict losses, REAL *re
     REAL x[SHORT_ROW][TURNED], costs[SHORT_ROW][TURNED], slopes[SHORT_ROW][TURNED];
     REAL base[TURNED], scale[TURNED], own_slope[TURNED];
     BITS own[TURNED];
-    double share[TURNED], cost_sum[TURNED] = {0}, slope_sum[TURNED] = {0};
+    const double inverse = 1 / divisor;
+    double share[TURNED], cost_sum[TURNED], slope_sum[TURNED];
     KERNEL(turn)(x, scores, rows, classes);
     for (size_t lane = 0; lane < TURNED; lane++) {
         own[lane] = (BITS)y[lane];
         base[lane] = margin - x[y[lane]][lane];
-        share[lane] = factor[lane] / divisor;
+        share[lane] = factor[lane] * inverse;
         scale[lane] = (REAL)share[lane];
     }
     for (size_t c = 0; c < classes; c++)
@@ -59,10 +60,8 @@ static inline void KERNEL(multi_margin_turned)(double *restrict losses, REAL *re
             slopes[c][lane] = z > 0 ? (squared ? 2 * z : 1) : 0;
             x[c][lane] = slopes[c][lane] * scale[lane];
         }
-    for (size_t c = 0; c < classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) cost_sum[lane] += costs[c][lane];
-    for (size_t c = 0; c < classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) slope_sum[lane] += slopes[c][lane];
+    KERNEL(add_classes)(cost_sum, costs, classes);
+    KERNEL(add_classes)(slope_sum, slopes, classes);
     for (size_t lane = 0; lane < TURNED; lane++) {
         losses[lane] = cost_sum[lane] * factor[lane];
         own_slope[lane] = (REAL)(-slope_sum[lane] * share[lane]);
@@ -87,7 +86,7 @@ size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *r
         for (size_t i = 0; i < rows; i++) {
             y[i] = target[first + i];
             if (!KERNEL(is_class)(y[i], classes)) return first + i + 1;
-            factor[i] = (weight ? weight[y[i]] : 1) / (double)classes;
+            factor[i] = weight ? weight[y[i]] / (double)classes : 1 / (double)classes;
         }
         if (classes <= SHORT_ROW)
             KERNEL(multi_margin_turned)(losses, slopes, x, y, factor, rows, classes, p == 2, (REAL)margin, divisor);

@@ -38,6 +38,15 @@ static inline void KERNEL(turn)(REAL (*restrict turned)[TURNED], const REAL *res
     KERNEL(transpose)(turned[0], TURNED, rows, classes, count, classes);
 }
 
+/* The sums over classes; a loop that begins with zeros would be slower. */
+static ALWAYS_INLINE void KERNEL(add_classes)(double *restrict sum, REAL (*restrict values)[TURNED],
+                                              const size_t classes)
+{
+    for (size_t lane = 0; lane < TURNED; lane++) sum[lane] = classes ? values[0][lane] : 0;
+    for (size_t c = 1; c < classes; c++)
+        for (size_t lane = 0; lane < TURNED; lane++) sum[lane] += values[c][lane];
+}
+
 /* Turned logits, and what cross-entropy needs to know of them: as in softmax_of_rows. */
 typedef struct {
     REAL x[SHORT_ROW][TURNED], exps[SHORT_ROW][TURNED], largest[TURNED], log_sum[TURNED];
@@ -48,7 +57,7 @@ static inline void KERNEL(look_at_turned)(KERNEL(turned_softmax) *restrict s, co
                                           const size_t rows, const size_t classes)
 {
     REAL largest[TURNED];
-    double sum[TURNED] = {0};
+    double sum[TURNED];
     KERNEL(turn)(s->x, logits, rows, classes);
     for (size_t lane = 0; lane < TURNED; lane++) largest[lane] = -(REAL)INFINITY;
     for (size_t c = 0; c < classes; c++)
@@ -57,8 +66,7 @@ static inline void KERNEL(look_at_turned)(KERNEL(turned_softmax) *restrict s, co
     for (size_t c = 0; c < classes; c++)
         for (size_t lane = 0; lane < TURNED; lane++)
             s->exps[c][lane] = KERNEL(scalar_exp)(s->x[c][lane] - largest[lane]);
-    for (size_t c = 0; c < classes; c++)
-        for (size_t lane = 0; lane < TURNED; lane++) sum[lane] += s->exps[c][lane];
+    KERNEL(add_classes)(sum, s->exps, classes);
     for (size_t lane = 0; lane < TURNED; lane++) s->log_sum[lane] = KERNEL(scalar_log1p)((REAL)(sum[lane] - 1));
     memcpy(s->largest, largest, sizeof largest);
     memcpy(s->sum, sum, sizeof sum);

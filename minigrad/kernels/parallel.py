@@ -3,10 +3,12 @@
 import atexit
 import os
 import threading
+import time
 
-# Work, in squared errors; smaller calls stay on one thread. Here, on two cores, two threads then need 0.75 to 1.05 of
-# one thread's time for the kernels timed (relu, sgd, adam, mse, BCE, cross-entropy).
-SMALLEST_SPLIT = 1 << 16
+# Work, in squared errors (0.2 ns); smaller calls stay on one thread.
+SMALLEST_SPLIT = 40_000
+LONG = 1 << 21  # the same; for these calls threads are woken, which takes 0.1 ms
+SOON = 5e-4  # seconds; and where calls follow each other like this, as threads wait longer than that
 SLICES_PER_THREAD = 4  # so that a thread that comes late, or is interrupted, is not waited for
 PATIENCE = 60_000  # looks of a thread that waits for the next call, 1 to 3 ms in all
 
@@ -67,7 +69,7 @@ def slice_length(count, block, work):
     """
     if work < SMALLEST_SPLIT or _threads == 1 or count <= block:
         return max(count, 1)
-    return block * -(-count // (block * _threads * SLICES_PER_THREAD))
+    return block * max(1, count // (block * _threads * SLICES_PER_THREAD))
 
 
 class Team:
@@ -76,6 +78,7 @@ class Team:
     def __init__(self, serve, is_resting, state, size):
         self.serve, self.is_resting, self.state = serve, is_resting, state
         self.calls, self.ended, self.bell = 0, False, threading.Condition()
+        self.missed_at = 0.0  # when a call last found a thread asleep
         self.threads = []
         for seat in range(1, size + 1):
             thread = threading.Thread(target=self._attend, args=(seat,), daemon=True, name="minigrad")
@@ -101,10 +104,12 @@ class Team:
             self.calls += 1
             self.bell.notify_all()
 
-    def gather(self):
-        """Wake the threads that sleep, if they are wanted; C's view of the team."""
+    def gather(self, work):
+        """C's view of the team, for so much work. Wakes the threads that sleep if that pays."""
         if self.state.serving < len(self.threads) and not self.is_resting(self.state):
-            self._ring()
+            before, self.missed_at = self.missed_at, time.monotonic()
+            if work >= LONG or self.missed_at - before < SOON:
+                self._ring()
         return self.state
 
     def end(self):

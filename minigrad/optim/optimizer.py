@@ -12,15 +12,14 @@ from ..tensor import Tensor, clear_grads, wrap
 class Batch:
     """Parameters that one kernel call updates together, with pointers that stay good for many steps."""
 
-    __slots__ = ("parameters", "kept", "states", "writes", "tables", "fresh", "contiguous")
+    __slots__ = ("parameters", "arrays", "states", "kept", "writes", "tables", "fresh", "contiguous")
 
     def __init__(self, parameters, states, names, fresh, contiguous):
-        arrays = [parameter.array for parameter in parameters]
-        self.parameters = list(zip(parameters, arrays))
-        self.kept = [(state, name, state[name].array) for name in names for state in states]
-        self.states, self.writes = states, [writes_to(array) for array in arrays]
+        self.parameters, self.arrays = parameters, [parameter.array for parameter in parameters]
+        self.states, self.kept = states, {name: [state[name].array for state in states] for name in names}
+        self.writes = [writes_to(array) for array in self.arrays]
         collect = kernels.Table if contiguous else list
-        self.tables = collect(arrays), {name: collect([state[name].array for state in states]) for name in names}
+        self.tables = collect(self.arrays), {name: collect(arrays) for name, arrays in self.kept.items()}
         self.fresh, self.contiguous = fresh, contiguous
 
 
@@ -46,14 +45,15 @@ class Plan:
         found = []
         for batch in self.batches:
             gradients = []
-            for parameter, array in batch.parameters:
+            for parameter, array in zip(batch.parameters, batch.arrays):
                 node = parameter.node
                 if parameter.array is not array or node is None or (gradient := node.grad) is None:
                     return None
                 gradients.append(gradient.array)
-            for state, name, array in batch.kept:
-                if state[name].array is not array:
-                    return None
+            for name, arrays in batch.kept.items():
+                for state, array in zip(batch.states, arrays):
+                    if state[name].array is not array:
+                        return None
             found.append((batch, gradients))
         return found
 

@@ -53,21 +53,22 @@ static void *make_calls(void *const seed)
 }
 
 static _Thread_local bool is_server;
-static atomic_int served; /* slices */
+static atomic_int begun[2]; /* slices, by the caller and by the server */
 
-/* A server sleeps in its slice, as one does that has lost its core; the caller waits until one has begun. */
-static size_t come_late(const size_t begin, const size_t end, const void *arguments)
+/* Both have a slice, and the server sleeps in it, or the caller: as one does that has lost its core. */
+static size_t come_late(const size_t begin, const size_t end, const void *server)
 {
-    (void)end, (void)arguments;
-    if (is_server && atomic_fetch_add(&served, 1) == 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
-    while (begin == 0 && !is_server && !atomic_load(&served)) {}
+    (void)begin, (void)end;
+    atomic_fetch_add(&begun[is_server], 1);
+    while (!atomic_load(&begun[!is_server])) {}
+    if (is_server == *(const bool *)server) nanosleep(&(struct timespec){0, 50000000}, NULL);
     return 0;
 }
 
 static size_t count_served(const size_t begin, const size_t end, const void *arguments)
 {
     (void)begin, (void)end, (void)arguments;
-    if (is_server) atomic_fetch_add(&served, 1);
+    atomic_fetch_add(&begun[is_server], 1);
     return 0;
 }
 
@@ -78,21 +79,23 @@ static void *serve_late(void *const unused)
     return unused;
 }
 
-/* Whether a server that was late is left out, and then called again. */
-static bool is_left_out_for_a_while(void)
+/* Whether the server is left out once one of the two was late, and then called again. */
+static bool is_left_out_for_a_while(const bool late_server)
 {
     pthread_t server;
+    atomic_store(&begun[0], 0), atomic_store(&begun[1], 0);
     pthread_create(&server, NULL, serve_late, NULL);
     while (!atomic_load(&shared.serving)) {}
     atomic_store(&shared.rests_until, 0); /* what came before may have been late, too */
-    team_run(&shared, come_late, NULL, 2, 1);
-    const int before = atomic_load(&served);
+    team_run(&shared, come_late, &late_server, 2, 1);
+    const int before = atomic_load(&begun[1]);
     bool right = team_is_resting(&shared);
     for (int i = 0; i < 100; i++) team_run(&shared, count_served, NULL, 1000, 1);
-    right = right && atomic_load(&served) == before;
+    right = right && atomic_load(&begun[1]) == before;
     nanosleep(&(struct timespec){0, 150000000}, NULL);
-    for (int i = 0; i < 1000000 && atomic_load(&served) == before; i++) team_run(&shared, count_served, NULL, 1000, 1);
-    right = right && atomic_load(&served) > before;
+    for (int i = 0; i < 1000000 && atomic_load(&begun[1]) == before; i++)
+        team_run(&shared, count_served, NULL, 1000, 1);
+    right = right && atomic_load(&begun[1]) > before;
     atomic_store(&over, true);
     pthread_join(server, NULL);
     return right;
@@ -100,7 +103,6 @@ static bool is_left_out_for_a_while(void)
 
 enum { SLICES = 8 };
 
-static atomic_int begun[2];
 static bool was_served[SLICES];
 
 /* Nobody is ahead of the other, and so nobody helps. */
@@ -119,6 +121,7 @@ static bool seats_keep_their_parts(void)
     pthread_t server;
     pthread_create(&server, NULL, serve_late, NULL);
     while (!atomic_load(&shared.serving)) {}
+    atomic_store(&begun[0], 0), atomic_store(&begun[1], 0);
     bool right = true;
     for (int i = 0; i < 100; i++) {
         atomic_store(&shared.rests_until, 0);
@@ -139,8 +142,14 @@ int main(void)
     atomic_store(&over, true);
     for (int i = 0; i < SERVERS; i++) pthread_join(servers[i], NULL);
     atomic_store(&over, false);
-    if (!is_left_out_for_a_while()) printf("a late server was not left out for a while\n"), exit(1);
-    atomic_store(&over, false);
+    for (int late_server = 0; late_server < 2; late_server++) {
+        if (!is_left_out_for_a_while(late_server))
+            printf("%s was late: no rest, or no end of it\n", late_server ? "the server" : "the caller"), exit(1);
+        atomic_store(&over, false);
+    }
+    atomic_store(&shared.rests_until, 0);
+    if (team_run(&shared, visit, &(call){NULL, 1}, 0, 1) || team_is_resting(&shared))
+        printf("who had nothing to do was late\n"), exit(1);
     if (!seats_keep_their_parts()) printf("a seat had another's part\n"), exit(1);
     return shared.serving != 0 || shared.working != 0;
 }

@@ -150,7 +150,7 @@ def test_only_large_work_is_cut(monkeypatch):
     """Small work stays on the calling thread, large work is cut at multiples of the block."""
     monkeypatch.setattr(parallel, "_threads", 2)
     assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT - 1) == 10_000
-    assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 1300
+    assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 1200
     assert parallel.slice_length(100, 100, parallel.SMALLEST_SPLIT) == 100
     assert parallel.slice_length(0, 100, 0) == 1
     monkeypatch.setattr(parallel, "_threads", 1)
@@ -177,10 +177,23 @@ def test_one_call_wakes_the_whole_team():
     serve = lambda state, seat, patience: everybody.wait(20)
     team = parallel.Team(serve, lambda state: False, SimpleNamespace(serving=0), 4)
     try:
-        team.gather()
+        team.gather(parallel.LONG)
         everybody.wait(20)  # raises if they do not come together
     finally:
         team.end()
+
+
+def test_threads_are_woken_for_long_calls_and_for_those_that_follow_soon(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(parallel, "time", clock)
+    team = parallel.Team(lambda *_: None, lambda state: False, SimpleNamespace(serving=0), 1)
+    woken = []
+    for now, work in [(10.0, 1), (11.0, 1), (11.0001, 1), (12.0, parallel.LONG), (13.0, parallel.LONG - 1)]:
+        before = team.calls
+        team.gather(work)
+        woken.append(team.calls > before)
+    team.end()
+    assert woken == [False, False, True, True, False]
 
 
 def test_where_no_thread_can_be_started_the_caller_does_all(native, threads, monkeypatch):

@@ -12,9 +12,9 @@ import numpy as np
 from .. import checks, parallel
 from .._native import ffi, lib
 
-NULL, BLOCK, ROW_BLOCK, NO_MEMORY = ffi.NULL, lib.BLOCK, lib.ROW_BLOCK, lib.NO_MEMORY
+NULL, NO_MEMORY, BLOCK, ROW_BLOCK, PIECE = ffi.NULL, lib.NO_MEMORY, lib.BLOCK, lib.ROW_BLOCK, lib.PIECE
 INT64, FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
-INT64_ARRAY, SIZE_ARRAY = map(ffi.typeof, ("int64_t[]", "size_t[]"))
+SIZE_ARRAY = ffi.typeof("size_t[]")
 PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}
 LEVELS = ("baseline", "v3", "v4")
 
@@ -28,17 +28,23 @@ def instruction_sets():
     return LEVELS[: 1 + min(lib.highest_level_built(), lib.highest_level_supported())]
 
 
+def types(dtype, given):
+    """What C is given of arrays: pointers, or for those who want to know their sizes, arrays."""
+    real = PRECISIONS[dtype][1]
+    spelt = {"array": given.format(real), "indices": given.format("int64_t"), "pointers": f"{real} *[]"}
+    return {name: ffi.typeof(text) for name, text in spelt.items()}
+
+
 def set_instruction_set(name):
     """Use the kernels of one level from now on."""
     global _instruction_set
     if name not in instruction_sets():
         raise ValueError(f"set_instruction_set(): {name!r} is not one of {', '.join(instruction_sets())}")
-    for dtype, (precision, real) in PRECISIONS.items():
+    for dtype, (precision, _) in PRECISIONS.items():
         ending = f"_{precision}_{name}"
         names = {name.removesuffix("_shared").removesuffix(ending): name for name in dir(lib) if ending in name}
         functions = {name: getattr(lib, full) for name, full in names.items()}
-        types = {"array": ffi.typeof(f"{real}[]"), "pointers": ffi.typeof(f"{real} *[]")}
-        kernels_of[dtype] = SimpleNamespace(**functions, **types)
+        kernels_of[dtype] = SimpleNamespace(**functions, **types(dtype, "{} *"))
     _instruction_set = name
 
 
@@ -60,20 +66,21 @@ def instruction_set():
     return _instruction_set
 
 
-MORE, MUCH = 2, 4  # squared errors: the work of an element of losses over rows and most optimizers, and with exp or log
+# Squared errors: the work of an element of losses over rows and most optimizers, of one with exp or log, and of a row.
+MORE, MUCH, ROW = 2, 4, 32
 
 
 def share(count, block, work):
     """(team, length): who runs a kernel on [0, count), and in slices of what length, a multiple of `block`."""
     if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
         return NULL, count
-    return parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather(), length
+    return parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather(work), length
 
 
 def address(ctype, array):
     """The address of an array, or of a copy of one that C cannot read."""
     flags = array.flags
-    if not (flags.c_contiguous and flags.aligned):
+    if not (flags.carray or flags.c_contiguous and flags.aligned):  # most are writable, too: one look
         array = array.copy()
     return from_buffer(ctype, array)
 

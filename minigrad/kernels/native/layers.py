@@ -15,7 +15,7 @@ def relu(input):
     if (kernels := kernels_of.get(input.dtype)) is None:
         return reference.relu(input)
     ctype, size, result = kernels.array, input.size, empty_like(input)
-    team, length = share(size, BLOCK, size // 2)  # half the work of a squared error
+    team, length = share(size, BLOCK, size * 3 // 4)
     kernels.relu(team, size, length, from_buffer(ctype, result), address(ctype, input))
     return result
 
@@ -26,7 +26,7 @@ def relu_backward(upstream, result):
         return reference.relu_backward(upstream, result)
     ctype, size, gradient = kernels.array, result.size, empty_like(result)
     slopes = readable("relu_backward", "upstream", upstream, ctype, result.dtype, result.shape)
-    team, length = share(size, BLOCK, size // 2)  # half the work of a squared error
+    team, length = share(size, BLOCK, size * 3 // 4)
     kernels.relu_backward(team, size, length, from_buffer(ctype, gradient), slopes, address(ctype, result))
     return gradient
 

@@ -5,7 +5,7 @@ import numpy as np
 from .. import checks
 from ..buffers import LARGE, empty
 from .extension import (
-    BLOCK, INT64, INT64_ARRAY, MORE, MUCH, NO_MEMORY, NULL, ROW_BLOCK, address, from_buffer, kernels_of, readable,
+    BLOCK, INT64, MORE, MUCH, NO_MEMORY, NULL, ROW, ROW_BLOCK, address, from_buffer, kernels_of, readable,
     share,
 )  # fmt: skip
 
@@ -60,14 +60,14 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
     else:
         if target.dtype is not INT64 or target.shape != (rows,):
             checks.check_array(function, "target", target, INT64, (rows,))
-        labels = address(INT64_ARRAY, target)
+        labels = address(kernels.indices, target)
     weights = NULL if weight is None else readable(function, "weight", weight, ctype, dtype, (classes,))
     gradient, slopes = None, NULL
     if need_gradient:
         gradient = np.empty(shape, dtype) if input.nbytes < LARGE else empty(shape, dtype)
         slopes = from_buffer(ctype, gradient)
     arguments = slopes, address(ctype, input), labels, weights, classes, *numbers
-    team, length = share(rows, ROW_BLOCK, MORE * input.size)
+    team, length = share(rows, ROW_BLOCK, MORE * input.size + ROW * rows)
     kernel = getattr(kernels, function)
     if reduction == "none":
         value = np.empty(rows, dtype)

@@ -6,7 +6,7 @@ from weakref import ref
 
 from .. import checks
 from ..table import Table
-from .extension import BLOCK, MORE, NULL, SIZE_ARRAY, from_buffer, kernels_of, new, share
+from .extension import MORE, NULL, PIECE, SIZE_ARRAY, from_buffer, kernels_of, new, share
 
 
 # The names of what is kept between steps, in C's order.
@@ -95,7 +95,7 @@ def _update(function, parameters, gradients, states, numbers):
     if len(gradients) != len(update.shapes):
         checks.check_lists(function, parameters.arrays, {"gradients": gradients})
     pointers, _alive = update.pointers_to(gradients)
-    team, length = share(update.size, BLOCK, update.size if function == "sgd" else MORE * update.size)
+    team, length = share(update.size, PIECE, update.size if function == "sgd" else MORE * update.size)
     update.kernel(team, update.size, length, *update.arguments, pointers, *numbers)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from threading import Lock, get_ident
 from types import SimpleNamespace
 
-from .extension import NULL, address, ffi, kernels_of
+from .extension import NULL, address, ffi, kernels_of, types
 
 _one_at_a_time = Lock()
 
@@ -64,7 +64,7 @@ def recording():
     try:
         for dtype, kernels in before.items():
             functions = {name: noted(thing) for name, thing in vars(kernels).items() if callable(thing)}
-            kernels_of[dtype] = noting[dtype] = SimpleNamespace(**vars(kernels) | functions)
+            kernels_of[dtype] = noting[dtype] = SimpleNamespace(**vars(kernels) | functions | types(dtype, "{}[]"))
         yield calls
     finally:
         for dtype, kernels in noting.items():
