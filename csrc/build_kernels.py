@@ -108,7 +108,7 @@ def shared(name, declaration):
 
 TEAM = """
 typedef struct { size_t serving; ...; } team;
-int team_is_resting(const team *team);
+int team_is_wanted(const team *team, int is_long);
 void team_serve(team *team, size_t seat, size_t patience);
 """
 MACHINE = """

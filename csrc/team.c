@@ -16,10 +16,16 @@
 #define READ_CLOCK(now) timespec_get(now, TIME_UTC)
 #endif
 
-/* A thread that has lost its core keeps the others waiting. Who works alone needs twice the time. So a call that waited
- * longer than it had worked is followed by ALONE times that without the team, but no more than LONGEST seconds. */
+/* A thread that has lost its core keeps the others waiting, far longer than one whose last slice is a slow one. Who
+ * works alone needs twice the time. So a call that waited LATE times as long as it had worked is followed by ALONE times
+ * that wait without the team, but no more than LONGEST seconds. */
+#define LATE 4
 #define ALONE 2
 #define LONGEST 0.1
+
+/* Seconds. Where calls follow each other like this the next ones will, too: those who wait for them, at least that long,
+ * will be there. */
+#define SOON 5e-4
 
 static double now(void)
 {
@@ -64,16 +70,17 @@ void team_serve(team *const team, const size_t seat, const size_t patience)
     atomic_fetch_sub(&team->serving, 1);
 }
 
-int team_is_resting(const team *const team)
+int team_is_wanted(const team *const team, const int is_long)
 {
-    return now() < atomic_load(&team->rests_until);
+    const double time = now();
+    return time >= atomic_load(&team->rests_until) && (is_long || time - atomic_load(&team->last_end) < SOON);
 }
 
 size_t team_run(team *const team, slice_function *const function, const void *const arguments, const size_t count,
                 const size_t length)
 {
     if (!team || atomic_exchange(&team->taken, true)) return function(0, count, arguments);
-    if (team_is_resting(team)) {
+    if (!team_is_wanted(team, true)) {
         atomic_store(&team->taken, false);
         return function(0, count, arguments);
     }
@@ -97,7 +104,8 @@ size_t team_run(team *const team, slice_function *const function, const void *co
     }
     /* Where there are more threads than cores, one that loses its core is back in milliseconds, and loses it again. */
     const double end = now(), done = atomic_load(&team->first_done), lost = end - done;
-    if (done && lost > done - start)
+    atomic_store_explicit(&team->last_end, end, memory_order_relaxed);
+    if (done && lost > LATE * (done - start))
         atomic_store(&team->rests_until, end + (ALONE * lost < LONGEST ? ALONE * lost : LONGEST));
     const size_t code = atomic_load(&team->code);
     atomic_store(&team->taken, false);

@@ -21,6 +21,7 @@ typedef size_t slice_function(size_t begin, size_t end, const void *arguments);
 typedef struct {
     atomic_size_t serving; /* threads in team_serve() */
     _Atomic double rests_until; /* calls are made alone until then, in seconds */
+    _Atomic double last_end; /* of a call */
     atomic_bool taken;
     char apart[LINE]; /* or threads would pass one cache line to and fro */
     atomic_bool open;
@@ -42,8 +43,9 @@ typedef struct {
 /* Look out for calls, from a seat of one's own (the caller's is 0); return when none came during `patience` looks. */
 void team_serve(team *team, size_t seat, size_t patience);
 
-/* Whether the team is left out for now, as calls have lost time to other processes. */
-int team_is_resting(const team *team);
+/* Whether those who sleep should be woken for a call: not while the team is left out, as calls have lost time to other
+ * processes, and for a short call only if the last one was just now, as waking takes longer than it. */
+int team_is_wanted(const team *team, int is_long);
 
 /* Call function(begin, end, arguments) on slices of [0, count) of this length, together with whoever is serving.
  * Returns when all is done: 0, or the smallest code that was not. Without a team (NULL), or with one that another

@@ -5,6 +5,7 @@ import pytest
 
 import minigrad
 from minigrad import check_optimizer, optim
+from minigrad.kernels.parallel import SMALLEST_SPLIT
 
 RIGHT = ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"]
 
@@ -352,7 +353,7 @@ def test_a_recurrence_that_gives_no_parameter(recurrence, said):
 # ---- large parameters, which threads share ----
 
 
-LARGEST = 65559  # that are tried
+LARGEST = SMALLEST_SPLIT + 23  # that are tried
 
 
 @pytest.mark.parametrize("size", [5000, LARGEST - 1])

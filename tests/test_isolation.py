@@ -244,8 +244,8 @@ def test_the_number_of_threads_may_change_while_kernels_run():
         except Exception as error:
             errors.append(error)
 
-    threads, split = minigrad.get_num_threads(), parallel.SMALLEST_SPLIT
-    parallel.SMALLEST_SPLIT = 0
+    threads, limits = minigrad.get_num_threads(), (parallel.SMALLEST_SPLIT, parallel.LONG)
+    parallel.SMALLEST_SPLIT = parallel.LONG = 0
     worker = threading.Thread(target=work)
     worker.start()
     try:
@@ -254,7 +254,7 @@ def test_the_number_of_threads_may_change_while_kernels_run():
     finally:
         end.set()
         worker.join()
-        parallel.SMALLEST_SPLIT = split
+        parallel.SMALLEST_SPLIT, parallel.LONG = limits
         minigrad.set_num_threads(threads)
     assert errors == []
 

@@ -3,14 +3,12 @@
 import atexit
 import os
 import threading
-import time
 
 # Work, in squared errors (0.2 ns); smaller calls stay on one thread.
 SMALLEST_SPLIT = 40_000
-LONG = 1 << 21  # the same; for these calls threads are woken, which takes 0.1 ms
-SOON = 5e-4  # seconds; and where calls follow each other like this, as threads wait longer than that
+LONG = 1 << 20  # the same; such a call wakes threads, which takes 0.1 ms; shorter ones only where they follow each other
 SLICES_PER_THREAD = 4  # so that a thread that comes late, or is interrupted, is not waited for
-PATIENCE = 60_000  # looks of a thread that waits for the next call, 1 to 3 ms in all
+PATIENCE = 60_000  # looks of a thread that waits for the next call, 0.7 to 3 ms in all
 
 _team = None
 _making = threading.Lock()
@@ -73,12 +71,11 @@ def slice_length(count, block, work):
 
 
 class Team:
-    """Threads that wait for calls to share; csrc/team.h says how. `serve`, `is_resting` and `state` are C's."""
+    """Threads that wait for calls to share; csrc/team.h says how. `serve`, `is_wanted` and `state` are C's."""
 
-    def __init__(self, serve, is_resting, state, size):
-        self.serve, self.is_resting, self.state = serve, is_resting, state
+    def __init__(self, serve, is_wanted, state, size):
+        self.serve, self.is_wanted, self.state = serve, is_wanted, state
         self.calls, self.ended, self.bell = 0, False, threading.Condition()
-        self.missed_at = 0.0  # when a call last found a thread asleep
         self.threads = []
         for seat in range(1, size + 1):
             thread = threading.Thread(target=self._attend, args=(seat,), daemon=True, name="minigrad")
@@ -106,10 +103,8 @@ class Team:
 
     def gather(self, work):
         """C's view of the team, for so much work. Wakes the threads that sleep if that pays."""
-        if self.state.serving < len(self.threads) and not self.is_resting(self.state):
-            before, self.missed_at = self.missed_at, time.monotonic()
-            if work >= LONG or self.missed_at - before < SOON:
-                self._ring()
+        if self.state.serving < len(self.threads) and self.is_wanted(self.state, work >= LONG):
+            self._ring()
         return self.state
 
     def end(self):
@@ -120,13 +115,13 @@ class Team:
             thread.join()
 
 
-def get_team(serve, is_resting, make_state):
+def get_team(serve, is_wanted, make_state):
     """The team of `get_num_threads()` threads, the caller being one of them."""
     global _team
     team = _team  # another thread may end it at any time; its state lives as long as somebody uses it
     if team is None:
         with _making:
-            team = _team = _team or Team(serve, is_resting, make_state(), _threads - 1)
+            team = _team = _team or Team(serve, is_wanted, make_state(), _threads - 1)
     return team
 
 

@@ -17,9 +17,10 @@ def native():
 
 @pytest.fixture
 def threads(monkeypatch):
-    """A function that sets the number of threads and makes even small work split."""
+    """A function that sets the number of threads and makes even small work split, and wake threads."""
     before = kernels.get_num_threads()
     monkeypatch.setattr(parallel, "SMALLEST_SPLIT", 0)
+    monkeypatch.setattr(parallel, "LONG", 0)
     yield kernels.set_num_threads
     kernels.set_num_threads(before)
 

@@ -89,7 +89,7 @@ static bool is_left_out_for_a_while(const bool late_server)
     atomic_store(&shared.rests_until, 0); /* what came before may have been late, too */
     team_run(&shared, come_late, &late_server, 2, 1);
     const int before = atomic_load(&begun[1]);
-    bool right = team_is_resting(&shared);
+    bool right = !team_is_wanted(&shared, true);
     for (int i = 0; i < 100; i++) team_run(&shared, count_served, NULL, 1000, 1);
     right = right && atomic_load(&begun[1]) == before;
     nanosleep(&(struct timespec){0, 150000000}, NULL);
@@ -133,6 +133,19 @@ static bool seats_keep_their_parts(void)
     return right;
 }
 
+/* Threads that sleep are worth waking for a long call at any time, for a short one only right after another call. */
+static bool short_calls_want_it_only_soon_after_others(void)
+{
+    int visits[1] = {0};
+    bool right = false;
+    for (int i = 0; i < 100 && !right; i++) { /* the clock may go on between two lines */
+        team_run(&shared, visit, &(call){visits, 1}, 1, 1);
+        right = team_is_wanted(&shared, false);
+    }
+    nanosleep(&(struct timespec){0, 10000000}, NULL);
+    return right && !team_is_wanted(&shared, false) && team_is_wanted(&shared, true);
+}
+
 int main(void)
 {
     pthread_t servers[SERVERS], callers[CALLERS];
@@ -148,8 +161,9 @@ int main(void)
         atomic_store(&over, false);
     }
     atomic_store(&shared.rests_until, 0);
-    if (team_run(&shared, visit, &(call){NULL, 1}, 0, 1) || team_is_resting(&shared))
+    if (team_run(&shared, visit, &(call){NULL, 1}, 0, 1) || !team_is_wanted(&shared, true))
         printf("who had nothing to do was late\n"), exit(1);
+    if (!short_calls_want_it_only_soon_after_others()) printf("wanted at the wrong time\n"), exit(1);
     if (!seats_keep_their_parts()) printf("a seat had another's part\n"), exit(1);
     return shared.serving != 0 || shared.working != 0;
 }

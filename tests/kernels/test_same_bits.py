@@ -22,7 +22,7 @@ def loss_bits(native, name, dtype, reduction):
 
 def optimizer_bits(native, name, dtype):
     rng = np.random.default_rng(0)
-    draw = lambda: [rng.normal(size=n).astype(dtype) for n in (5, 9000, 0, 4096, 1, 270_001)]  # far, as above
+    draw = lambda: [rng.normal(size=n).astype(dtype) for n in (5, 9000, 0, 2049, 4096, 1, 270_001)]  # far, as above
     parameters = draw()
     optimizer_steps(native, name, parameters, [draw() for _ in range(3)])
     return b"".join(p.tobytes() for p in parameters)

@@ -117,7 +117,7 @@ def test_forked_child_has_threads_of_its_own(native):
     code, output, errors = python(
         "import os, numpy as np\n"
         "from minigrad import kernels\n"
-        "kernels.parallel.SMALLEST_SPLIT = 0; kernels.set_num_threads(2)\n"
+        "kernels.parallel.SMALLEST_SPLIT = kernels.parallel.LONG = 0; kernels.set_num_threads(2)\n"
         "x = np.linspace(0, 1, 100_003)\n"
         "loss = lambda: kernels.active.mse_loss(x, x * x, reduction='mean', need_gradient=True)[0].tobytes()\n"
         "expected = loss()\n"
@@ -175,7 +175,7 @@ def test_one_call_wakes_the_whole_team():
     """Also those of its threads that have not begun to listen yet."""
     everybody = threading.Barrier(5)
     serve = lambda state, seat, patience: everybody.wait(20)
-    team = parallel.Team(serve, lambda state: False, SimpleNamespace(serving=0), 4)
+    team = parallel.Team(serve, lambda state, is_long: is_long, SimpleNamespace(serving=0), 4)
     try:
         team.gather(parallel.LONG)
         everybody.wait(20)  # raises if they do not come together
@@ -183,17 +183,17 @@ def test_one_call_wakes_the_whole_team():
         team.end()
 
 
-def test_threads_are_woken_for_long_calls_and_for_those_that_follow_soon(monkeypatch):
-    clock = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr(parallel, "time", clock)
-    team = parallel.Team(lambda *_: None, lambda state: False, SimpleNamespace(serving=0), 1)
+@pytest.mark.parametrize("serving", [0, 1])
+def test_threads_are_woken_if_some_sleep_and_they_are_wanted(serving):
+    """As C says, which is told whether the call is long."""
+    team = parallel.Team(lambda *_: None, lambda state, is_long: is_long, SimpleNamespace(serving=serving), 1)
     woken = []
-    for now, work in [(10.0, 1), (11.0, 1), (11.0001, 1), (12.0, parallel.LONG), (13.0, parallel.LONG - 1)]:
+    for work in (parallel.LONG - 1, parallel.LONG):
         before = team.calls
-        team.gather(work)
+        assert team.gather(work) is team.state
         woken.append(team.calls > before)
     team.end()
-    assert woken == [False, False, True, True, False]
+    assert woken == [False, serving == 0]
 
 
 def test_where_no_thread_can_be_started_the_caller_does_all(native, threads, monkeypatch):
@@ -219,7 +219,7 @@ def test_a_team_being_made_does_not_outlive_a_change_of_its_size(native, threads
 
     monkeypatch.setattr(parallel, "Team", make_slowly)
     lib, new_team = native.extension.lib, native.extension.new_team
-    get_team = lambda: parallel.get_team(lib.team_serve, lib.team_is_resting, new_team)
+    get_team = lambda: parallel.get_team(lib.team_serve, lib.team_is_wanted, new_team)
     maker = threading.Thread(target=get_team)
     maker.start()
     making.wait()

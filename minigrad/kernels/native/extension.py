@@ -74,7 +74,7 @@ def share(count, block, work):
     """(team, length): who runs a kernel on [0, count), and in slices of what length, a multiple of `block`."""
     if work < parallel.SMALLEST_SPLIT or (length := parallel.slice_length(count, block, work)) >= count:
         return NULL, count
-    return parallel.get_team(lib.team_serve, lib.team_is_resting, new_team).gather(work), length
+    return parallel.get_team(lib.team_serve, lib.team_is_wanted, new_team).gather(work), length
 
 
 def address(ctype, array):
