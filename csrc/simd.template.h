@@ -143,24 +143,37 @@ static ALWAYS_INLINE void KERNEL(quotients)(const size_t count, REAL *restrict a
 
 /* ---- sums and maxima, in a fixed order ---- */
 
+/* Lanes are cleared and copied in loops. Of a memset of so few bytes GCC makes a slow instruction, and with memcpy the
+ * lanes stay in memory, where those who add to them should have them in registers. */
+static ALWAYS_INLINE void KERNEL(clear_lanes)(double *restrict lanes)
+{
+    WRITTEN_OUT
+    for (size_t lane = 0; lane < LANES; lane++) lanes[lane] = 0;
+}
+
+static ALWAYS_INLINE void KERNEL(copy_lanes)(double *restrict to, const double *restrict from)
+{
+    for (size_t lane = 0; lane < LANES; lane++) to[lane] = from[lane];
+}
+
 /* Adds value i to lane i modulo LANES. */
 static inline void KERNEL(add_to_lanes)(double *restrict lanes, const REAL *restrict values, const size_t count)
 {
     const size_t whole = count - count % LANES;
     double sums[LANES];
-    memcpy(sums, lanes, sizeof sums);
+    KERNEL(copy_lanes)(sums, lanes);
     for (size_t i = 0; i < whole; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++) sums[lane] += values[i + lane];
     for (size_t i = whole; i < count; i++) sums[i - whole] += values[i];
-    memcpy(lanes, sums, sizeof sums);
+    KERNEL(copy_lanes)(lanes, sums);
 }
 
 /* The sum of the lanes, by halves. */
 static inline double KERNEL(join_lanes)(const double *lanes)
 {
-    double sums[LANES];
-    memcpy(sums, lanes, sizeof sums);
-    for (size_t width = LANES / 2; width > 0; width /= 2)
+    double sums[LANES / 2];
+    for (size_t lane = 0; lane < LANES / 2; lane++) sums[lane] = lanes[lane] + lanes[lane + LANES / 2];
+    for (size_t width = LANES / 4; width > 0; width /= 2)
         for (size_t lane = 0; lane < width; lane++) sums[lane] += sums[lane + width];
     return sums[0];
 }

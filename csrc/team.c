@@ -17,14 +17,13 @@
 #endif
 
 /* A thread that has lost its core keeps the others waiting, far longer than one whose last slice is a slow one. Who
- * works alone needs twice the time. So a call that waited LATE times as long as it had worked is followed by ALONE times
- * that wait without the team, but no more than LONGEST seconds. */
+ * works alone needs twice the time. So a call that waited LATE times as long as it had worked is followed by ALONE
+ * times that wait without the team, but no more than LONGEST seconds. */
 #define LATE 4
 #define ALONE 2
 #define LONGEST 0.1
 
-/* Seconds. Where calls follow each other like this the next ones will, too: those who wait for them, at least that long,
- * will be there. */
+/* Seconds. Where calls follow each other like this, the next ones will, too; threads look out for them longer. */
 #define SOON 5e-4
 
 static double now(void)

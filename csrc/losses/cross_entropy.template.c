@@ -30,7 +30,8 @@ static inline double KERNEL(smoothed_part)(const REAL *restrict x, const REAL *r
                                            const size_t classes, const REAL largest, const REAL log_sum)
 {
     REAL scratch[CHUNK];
-    double lanes[LANES] = {0};
+    double lanes[LANES];
+    KERNEL(clear_lanes)(lanes);
     for (size_t start = 0; start < classes; start += CHUNK) {
         const size_t count = smaller(CHUNK, classes - start);
         for (size_t i = 0; i < count; i++)
@@ -105,7 +106,8 @@ size_t KERNEL(cross_entropy)(const size_t begin, const size_t end, double *restr
                              const int64_t *restrict target, const REAL *restrict weight, const size_t classes,
                              const int64_t ignore_index, const double label_smoothing, const double divisor)
 {
-    double lanes[LANES] = {0};
+    double lanes[LANES];
+    KERNEL(clear_lanes)(lanes);
     if (weight) KERNEL(add_to_lanes)(lanes, weight, classes);
     const KERNEL(smoothing) options = {
         weight, 1 - label_smoothing, label_smoothing / (double)classes,

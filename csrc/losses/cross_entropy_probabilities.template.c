@@ -69,8 +69,9 @@ static inline double KERNEL(long_probabilities_row)(const KERNEL(target_smoothin
                                                     const REAL *restrict x, const REAL *restrict target)
 {
     REAL scratch[CHUNK];
-    double lanes[LANES] = {0};
-    KERNEL(target_sums) sums = {{0}, {0}};
+    double lanes[LANES];
+    KERNEL(target_sums) sums;
+    KERNEL(clear_lanes)(lanes), KERNEL(clear_lanes)(sums.targets), KERNEL(clear_lanes)(sums.costs);
     const REAL largest = KERNEL(maximum)(x, o->classes);
     for (size_t start = 0; start < o->classes; start += CHUNK) {
         const size_t count = smaller(CHUNK, o->classes - start);
@@ -129,7 +130,8 @@ void KERNEL(cross_entropy_probabilities)(const size_t begin, const size_t end, d
         } else if (classes <= CHUNK) {
             KERNEL(look_at_rows)(&found, slopes, x, rows, classes);
             for (size_t i = 0; i < rows; i++) {
-                KERNEL(target_sums) sums = {{0}, {0}};
+                KERNEL(target_sums) sums;
+                KERNEL(clear_lanes)(sums.targets), KERNEL(clear_lanes)(sums.costs);
                 KERNEL(add_targets)(&sums, &options, 0, classes, x + i * classes, y + i * classes, found.largest[i]);
                 losses[i] = KERNEL(probabilities_row)(&options, slopes ? slopes + i * classes : NULL, y + i * classes,
                                                       &sums, found.sum[i], found.log_sum[i]);

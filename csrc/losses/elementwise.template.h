@@ -21,9 +21,9 @@ static ALWAYS_INLINE REAL KERNEL(held_within)(const REAL x, const REAL bound)
 typedef REAL KERNEL(first_part)(REAL input);
 
 /* Elements [i, i + count) of a chunk. `parts`, `gradient`, `weight` and `parameters` may be a constant NULL, which
- * removes their part of the loop. */
+ * removes their part of the loop; `values` may be NULL. */
 static ALWAYS_INLINE void KERNEL(some_terms)(KERNEL(formula) *const formula, const size_t i, const size_t count,
-                                             REAL *restrict costs, REAL *restrict gradient,
+                                             REAL *restrict costs, REAL *restrict values, REAL *restrict gradient,
                                              const REAL *restrict input, const REAL *restrict target,
                                              const REAL *restrict weight, const REAL *restrict parameters,
                                              const REAL parameter, const REAL *restrict parts, const REAL scale)
@@ -32,7 +32,9 @@ static ALWAYS_INLINE void KERNEL(some_terms)(KERNEL(formula) *const formula, con
     for (size_t j = 0; j < count; j++) {
         const KERNEL(term) term = formula(input[i + j], target[i + j], parameters ? parameters[i + j] : parameter,
                                           parts ? parts[i + j] : 0);
-        costs[j] = weight ? weight[i + j] * term.value : term.value;
+        const REAL cost = weight ? weight[i + j] * term.value : term.value;
+        costs[j] = cost;
+        if (values) values[i + j] = cost;
         if (gradient)
             gradient[i + j] = weight ? weight[i + j] * term.derivative * scale : term.derivative * scale;
     }
@@ -49,24 +51,22 @@ static ALWAYS_INLINE void KERNEL(terms)(KERNEL(formula) *const formula, const si
     const size_t rest = count % LANES, whole = count - rest;
     double sums[LANES];
     REAL costs[LANES];
-    memcpy(sums, lanes, sizeof sums);
+    KERNEL(copy_lanes)(sums, lanes);
     for (size_t i = 0; i < whole; i += LANES) {
         for (size_t line = i; far && line < i + LANES; line += STRIP) {
             fetch_line(input + line, AHEAD * sizeof *input);
             fetch_line(target + line, AHEAD * sizeof *target);
             if (gradient) fetch_line_to_write(gradient + line, AHEAD * sizeof *gradient);
         }
-        KERNEL(some_terms)(formula, i, LANES, costs, gradient, input, target, weight, parameters, parameter, parts,
-                           scale);
+        KERNEL(some_terms)(formula, i, LANES, costs, values, gradient, input, target, weight, parameters, parameter,
+                           parts, scale);
         VECTORS_FIRST
         for (size_t lane = 0; lane < LANES; lane++) sums[lane] += costs[lane];
-        if (values) memcpy(values + i, costs, sizeof costs);
     }
-    KERNEL(some_terms)(formula, whole, rest, costs, gradient, input, target, weight, parameters, parameter, parts,
-                       scale);
+    KERNEL(some_terms)(formula, whole, rest, costs, values, gradient, input, target, weight, parameters, parameter,
+                       parts, scale);
     for (size_t lane = 0; lane < rest; lane++) sums[lane] += costs[lane];
-    if (values) memcpy(values + whole, costs, rest * sizeof *costs);
-    memcpy(lanes, sums, sizeof sums);
+    KERNEL(copy_lanes)(lanes, sums);
 }
 
 /* All chunks. `first_part` may be a constant NULL, too. `weighted` is a constant: with it, weight and parameters are
@@ -81,7 +81,8 @@ static ALWAYS_INLINE void KERNEL(chunks_of_terms)(KERNEL(formula) *const formula
 {
     const REAL scale = (REAL)(1 / divisor);
     REAL ones[CHUNK], parts[CHUNK];
-    double lanes[LANES] = {0};
+    double lanes[LANES];
+    KERNEL(clear_lanes)(lanes);
     if (weighted)
         for (size_t i = 0; i < smaller(CHUNK, end - begin); i++) ones[i] = 1;
 
@@ -98,7 +99,7 @@ static ALWAYS_INLINE void KERNEL(chunks_of_terms)(KERNEL(formula) *const formula
             KERNEL(terms)(formula, count, lanes, costs, NULL, x, y, w, p, parameter, found, scale, far);
         if (block_sums && ((start + count) % BLOCK == 0 || start + count == end)) {
             block_sums[start / BLOCK] = KERNEL(join_lanes)(lanes);
-            memset(lanes, 0, sizeof lanes);
+            KERNEL(clear_lanes)(lanes);
         }
     }
 }

@@ -2,6 +2,7 @@
 static ALWAYS_INLINE void KERNEL(margin_terms)(REAL *restrict costs, REAL *restrict slopes, const REAL *restrict x,
                                                const size_t count, const REAL base, const int squared)
 {
+    VECTORS_FIRST
     for (size_t i = 0; i < count; i++) {
         const REAL z = base + x[i];
         costs[i] = z > 0 ? (squared ? z * z : z) : 0;
@@ -15,7 +16,8 @@ static inline double KERNEL(multi_margin_row)(REAL *restrict gradient, const REA
 {
     const REAL base = margin - x[y], scale = (REAL)(factor / divisor);
     REAL costs[CHUNK], slopes[CHUNK];
-    double cost_lanes[LANES] = {0}, slope_lanes[LANES] = {0};
+    double cost_lanes[LANES], slope_lanes[LANES];
+    KERNEL(clear_lanes)(cost_lanes), KERNEL(clear_lanes)(slope_lanes);
     for (size_t start = 0; start < classes; start += CHUNK) {
         const size_t count = smaller(CHUNK, classes - start), whole = count - count % STRIP;
         for (size_t i = 0; i < whole; i += STRIP) { /* meanwhile memory brings what comes next */

@@ -22,7 +22,8 @@ static inline double KERNEL(sum_of_exps)(REAL *restrict exps, const REAL *restri
                                          const REAL largest)
 {
     REAL scratch[CHUNK];
-    double lanes[LANES] = {0};
+    double lanes[LANES];
+    KERNEL(clear_lanes)(lanes);
     for (size_t start = 0; start < classes; start += CHUNK)
         KERNEL(chunk_of_exps)(exps ? exps + start : scratch, lanes, row + start, smaller(CHUNK, classes - start),
                               largest, classes, NULL);
@@ -56,7 +57,8 @@ static inline void KERNEL(look_at_rows)(KERNEL(softmax_of_rows) *const found, RE
             for (size_t c = row * classes; c < (row + 1) * classes; c++) exps[c] = logits[c] - found->largest[row];
         for (size_t i = 0; i < rows * classes; i++) exps[i] = KERNEL(scalar_exp)(exps[i]);
         for (size_t row = 0; row < rows; row++) {
-            double lanes[LANES] = {0};
+            double lanes[LANES];
+            KERNEL(clear_lanes)(lanes);
             KERNEL(add_to_lanes)(lanes, exps + row * classes, classes);
             found->sum[row] = KERNEL(join_lanes)(lanes);
         }
