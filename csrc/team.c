@@ -16,11 +16,11 @@
 #define READ_CLOCK(now) timespec_get(now, TIME_UTC)
 #endif
 
-/* A thread that has lost its core keeps the others waiting, far longer than one whose last slice is a slow one. Who
- * works alone needs twice the time. So a call that waited LATE times as long as it had worked is followed by ALONE
- * times that wait without the team, but no more than LONGEST seconds. */
-#define LATE 4
-#define ALONE 2
+/* A thread that has lost its core keeps the others waiting, longer than one whose last slice is a slow one, and will
+ * lose it again, while who works alone needs but twice the time. So a call that waited LATE times as long as it had
+ * worked is followed by ALONE times that wait without the team, but no more than LONGEST seconds. */
+#define LATE 2
+#define ALONE 4
 #define LONGEST 0.1
 
 /* Seconds. Where calls follow each other like this, the next ones will, too; threads look out for them longer. */
