@@ -6,7 +6,7 @@
 
 enum {
     LINE = 64,          /* bytes that caches take together */
-    BLOCK = 2048,       /* elements per partial sum; slices of one call start at its multiples */
+    BLOCK = 2048,       /* elements per partial sum; slices of a call that has some start at its multiples */
     ROW_BLOCK = 4,      /* the same for kernels that work by rows */
     FEW_BLOCKS = 256,   /* whose sums have room on the stack */
     CHUNK = 512,        /* values kept in the first cache between two loops; divides BLOCK */

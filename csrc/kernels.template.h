@@ -2,7 +2,8 @@
  * cffi, replacing REAL and KERNEL(name) itself, so no line here may be a directive.
  *
  * A kernel works on the elements, or for row-wise losses the rows, in [begin, end), where begin is a multiple of
- * BLOCK, or ROW_BLOCK: threads take a slice each (team.h; build_kernels.py writes the function that shares a call).
+ * BLOCK, or ROW_BLOCK, if it adds up: threads take slices (team.h; build_kernels.py writes the function that shares a
+ * call).
  * Arrays that are written come first and overlap nothing else. Kernels keep no state, never write what they read, and
  * but for matmul allocate nothing. */
 

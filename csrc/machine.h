@@ -47,6 +47,7 @@ static inline void set_modes(const unsigned modes) { (void)modes; }
 /* Before a short loop that is to become vectors: GCC would write it out first, and find fewer vectors in that. */
 #if defined __GNUC__ && !defined __clang__
 #define VECTORS_FIRST _Pragma("GCC unroll 4")
+/* And before one that is not to become a memset. */
 #define WRITTEN_OUT _Pragma("GCC unroll 16")
 #else
 #define VECTORS_FIRST

@@ -17,8 +17,9 @@
 #endif
 
 /* A thread that has lost its core keeps the others waiting, longer than one whose last slice is a slow one, and will
- * lose it again, while who works alone needs but twice the time. So a call that waited LATE times as long as it had
- * worked is followed by ALONE times that wait without the team, but no more than LONGEST seconds. */
+ * lose it again, while work alone takes but a few times as long. So a call that waited LATE times as long as it had
+ * worked, until the first had nothing left, is followed by ALONE times that wait without the team, but no more than
+ * LONGEST seconds. */
 #define LATE 2
 #define ALONE 4
 #define LONGEST 0.1

@@ -41,7 +41,8 @@ static ALWAYS_INLINE void KERNEL(some_terms)(KERNEL(formula) *const formula, con
 }
 
 /* One chunk; its costs go to the lanes, that of element i to lane i modulo LANES, and to `values` unless it is NULL.
- * If the arrays are `far`, memory brings meanwhile what comes AHEAD. */
+ * If the arrays are `far`, memory brings meanwhile what comes AHEAD, and where `parts` will be found of all inputs of
+ * the next chunk, these. */
 static ALWAYS_INLINE void KERNEL(terms)(KERNEL(formula) *const formula, const size_t count, double *restrict lanes,
                                         REAL *const values, REAL *const gradient, const REAL *const input,
                                         const REAL *const target, const REAL *const weight,
@@ -54,7 +55,7 @@ static ALWAYS_INLINE void KERNEL(terms)(KERNEL(formula) *const formula, const si
     KERNEL(copy_lanes)(sums, lanes);
     for (size_t i = 0; i < whole; i += LANES) {
         for (size_t line = i; far && line < i + LANES; line += STRIP) {
-            fetch_line(input + line, AHEAD * sizeof *input);
+            fetch_line(input + line, (parts ? CHUNK : AHEAD) * sizeof *input);
             fetch_line(target + line, AHEAD * sizeof *target);
             if (gradient) fetch_line_to_write(gradient + line, AHEAD * sizeof *gradient);
         }

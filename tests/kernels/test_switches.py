@@ -151,10 +151,34 @@ def test_only_large_work_is_cut(monkeypatch):
     monkeypatch.setattr(parallel, "_threads", 2)
     assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT - 1) == 10_000
     assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 1200
+    assert parallel.slice_length(500, 100, parallel.SMALLEST_SPLIT) == 100
     assert parallel.slice_length(100, 100, parallel.SMALLEST_SPLIT) == 100
     assert parallel.slice_length(0, 100, 0) == 1
     monkeypatch.setattr(parallel, "_threads", 1)
     assert parallel.slice_length(10_000, 100, parallel.SMALLEST_SPLIT) == 10_000
+
+
+def test_where_calls_are_cut(native, threads, monkeypatch):
+    """Losses where their sums of blocks begin, short rows where others are turned with them, updates at whole lines."""
+    threads(2)
+    seen, lines = [], native.extension.PIECE
+    monkeypatch.setattr(native.losses, "share", lambda *given: seen.append(given) or (native.extension.NULL, given[0]))
+    monkeypatch.setattr(native.optimizers, "share", native.losses.share)
+    draw = np.random.default_rng(0)
+    for shape in ((1000, 10), (1000, 65)):
+        scores, classes = draw.normal(size=shape), np.zeros(shape[0], np.int64)
+        native.multi_margin_loss(scores, classes, p=1, margin=1.0, need_gradient=True)
+    native.mse_loss(scores, scores)
+    options = dict(momentum=0, dampening=0, nesterov=False, weight_decay=0, maximize=False, first=True)
+    native.sgd(kernels.Table([scores]), [scores.copy()], lr=0.1, **options)
+    work = lambda size, rows: native.extension.MORE * size + native.extension.ROW * rows
+    assert seen == [
+        (1000, native.extension.TURNED, work(10_000, 1000)),
+        (1000, native.extension.ROW_BLOCK, work(65_000, 1000)),
+        (65_000, native.extension.BLOCK, 65_000),
+        (65_000, lines, 65_000),
+    ]
+    assert lines * 4 % 64 == 0
 
 
 def test_a_team_shares_the_work_and_goes_to_sleep(native, threads):

@@ -13,6 +13,7 @@ from .. import checks, parallel
 from .._native import ffi, lib
 
 NULL, NO_MEMORY, BLOCK, ROW_BLOCK, PIECE = ffi.NULL, lib.NO_MEMORY, lib.BLOCK, lib.ROW_BLOCK, lib.PIECE
+SHORT_ROW, TURNED = lib.SHORT_ROW, lib.TURNED
 INT64, FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 SIZE_ARRAY = ffi.typeof("size_t[]")
 PRECISIONS = {np.dtype(np.float32): ("f32", "float"), FLOAT64: ("f64", "double")}

@@ -15,7 +15,7 @@ def relu(input):
     if (kernels := kernels_of.get(input.dtype)) is None:
         return reference.relu(input)
     ctype, size, result = kernels.array, input.size, empty_like(input)
-    team, length = share(size, BLOCK, size * 3 // 4)
+    team, length = share(size, BLOCK, size * 3 // 4)  # of the work of a squared error
     kernels.relu(team, size, length, from_buffer(ctype, result), address(ctype, input))
     return result
 

@@ -5,8 +5,8 @@ import numpy as np
 from .. import checks
 from ..buffers import LARGE, empty
 from .extension import (
-    BLOCK, INT64, MORE, MUCH, NO_MEMORY, NULL, ROW, ROW_BLOCK, address, from_buffer, kernels_of, readable,
-    share,
+    BLOCK, INT64, MORE, MUCH, NO_MEMORY, NULL, ROW, ROW_BLOCK, SHORT_ROW, TURNED, address, from_buffer, kernels_of,
+    readable, share,
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def _over_rows(function, argument, input, target, weight, numbers, reduction, ne
         gradient = np.empty(shape, dtype) if input.nbytes < LARGE else empty(shape, dtype)
         slopes = from_buffer(ctype, gradient)
     arguments = slopes, address(ctype, input), labels, weights, classes, *numbers
-    team, length = share(rows, ROW_BLOCK, MORE * input.size + ROW * rows)
+    team, length = share(rows, TURNED if classes <= SHORT_ROW else ROW_BLOCK, MORE * input.size + ROW * rows)
     kernel = getattr(kernels, function)
     if reduction == "none":
         value = np.empty(rows, dtype)
