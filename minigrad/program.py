@@ -70,14 +70,20 @@ class Program:
         self.free.append((made(run.lines, run.objects), arrays))
         return run.result
 
-    def times(self, clock, given):
-        """Run the lines; what the clock says before each and at the end."""
+    def timed(self, clock):
+        """A function of the arguments that runs the lines as they run now, and gives what the clock says around each."""
         lines, objects, arrays = self.latest
         if arrays is not self.arrays:
             lines, objects = self.lines, self.objects
-        lines, times = with_looks([*lines[:-1], "return"], "times.append(clock())"), []
-        made(lines, {**objects, "clock": clock, "times": times})(*given, *self.arrays)
-        return times
+        lines, times, arrays = with_looks([*lines[:-1], "return"], "times.append(clock())"), [], self.arrays
+        run = made(lines, {**objects, "clock": clock, "times": times})
+
+        def timed(*given):
+            times.clear()
+            run(*given, *arrays)
+            return list(times)
+
+        return timed
 
     def fits(self):
         """Whether the tensors that it reads beside its arguments are as they were; brings their arrays up to date."""

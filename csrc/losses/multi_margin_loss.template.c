@@ -1,39 +1,49 @@
 /* With z_c = margin - x_y + x_c, a row costs w_y / C times the sum of z_c^p over classes c != y with z_c > 0. */
-static ALWAYS_INLINE void KERNEL(margin_terms)(REAL *restrict costs, REAL *restrict slopes, const REAL *restrict x,
-                                               const size_t count, const REAL base, const int squared)
+
+/* Classes [i, i + count) of a row: their costs and slopes go to the lanes, from the first on. Class i + own, if it is one
+ * of them, is y, which costs nothing. */
+static ALWAYS_INLINE void KERNEL(some_margins)(double *restrict cost_lanes, double *restrict slope_lanes,
+                                               REAL *restrict gradient, const REAL *restrict x, const size_t i,
+                                               const size_t count, const size_t own, const REAL base,
+                                               const REAL scale, const int squared)
 {
+    REAL costs[LANES], slopes[LANES];
     VECTORS_FIRST
-    for (size_t i = 0; i < count; i++) {
-        const REAL z = base + x[i];
-        costs[i] = z > 0 ? (squared ? z * z : z) : 0;
-        slopes[i] = z > 0 ? (squared ? 2 * z : 1) : 0;
+    for (size_t lane = 0; lane < count; lane++) {
+        const REAL z = base + x[i + lane];
+        costs[lane] = z > 0 ? (squared ? z * z : z) : 0;
+        slopes[lane] = z > 0 ? (squared ? 2 * z : 1) : 0;
+    }
+    if (own < count) costs[own] = slopes[own] = 0;
+    VECTORS_FIRST
+    for (size_t lane = 0; lane < count; lane++) {
+        cost_lanes[lane] += costs[lane];
+        slope_lanes[lane] += slopes[lane];
+        if (gradient) gradient[i + lane] = slopes[lane] * scale;
     }
 }
 
-static inline double KERNEL(multi_margin_row)(REAL *restrict gradient, const REAL *restrict x, const size_t y,
-                                              const size_t classes, const int squared, const REAL margin,
-                                              const double factor, const double divisor)
+static ALWAYS_INLINE double KERNEL(multi_margin_row)(REAL *const gradient, const REAL *const x, const size_t y,
+                                                     const size_t classes, const int squared, const REAL margin,
+                                                     const double factor, const double divisor)
 {
     const REAL base = margin - x[y], scale = (REAL)(factor / divisor);
-    REAL costs[CHUNK], slopes[CHUNK];
-    double cost_lanes[LANES], slope_lanes[LANES];
-    KERNEL(clear_lanes)(cost_lanes), KERNEL(clear_lanes)(slope_lanes);
-    for (size_t start = 0; start < classes; start += CHUNK) {
-        const size_t count = smaller(CHUNK, classes - start), whole = count - count % STRIP;
-        for (size_t i = 0; i < whole; i += STRIP) { /* meanwhile memory brings what comes next */
-            fetch_line(x + start + i, CHUNK * sizeof *x);
-            if (gradient) fetch_line_to_write(gradient + start + i, CHUNK * sizeof *gradient);
-            KERNEL(margin_terms)(costs + i, slopes + i, x + start + i, STRIP, base, squared);
+    const size_t whole = classes - classes % LANES, with_y = y - y % LANES;
+    double costs[LANES], slopes[LANES];
+    KERNEL(clear_lanes)(costs), KERNEL(clear_lanes)(slopes);
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t line = i; line < i + LANES; line += STRIP) { /* memory brings meanwhile what comes AHEAD */
+            fetch_line(x + line, AHEAD * sizeof *x);
+            if (gradient) fetch_line_to_write(gradient + line, AHEAD * sizeof *gradient);
         }
-        KERNEL(margin_terms)(costs + whole, slopes + whole, x + start + whole, count - whole, base, squared);
-        if (y >= start && y - start < count) costs[y - start] = slopes[y - start] = 0;
-        KERNEL(add_to_lanes)(cost_lanes, costs, count);
-        if (!gradient) continue;
-        KERNEL(add_to_lanes)(slope_lanes, slopes, count);
-        for (size_t i = 0; i < count; i++) gradient[start + i] = slopes[i] * scale;
+        if (i == with_y)
+            KERNEL(some_margins)(costs, slopes, gradient, x, i, LANES, y - i, base, scale, squared);
+        else
+            KERNEL(some_margins)(costs, slopes, gradient, x, i, LANES, LANES, base, scale, squared);
     }
-    if (gradient) gradient[y] = (REAL)(-KERNEL(join_lanes)(slope_lanes) * factor / divisor);
-    return KERNEL(join_lanes)(cost_lanes) * factor;
+    KERNEL(some_margins)(costs, slopes, gradient, x, whole, classes - whole, y - whole, base, scale, squared);
+    if (gradient) gradient[y] = (REAL)(-KERNEL(join_lanes)(slopes) * factor / divisor);
+    return KERNEL(join_lanes)(costs) * factor;
 }
 
 /* The same for up to TURNED short rows. */
@@ -92,9 +102,10 @@ size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *r
         }
         if (classes <= SHORT_ROW)
             KERNEL(multi_margin_turned)(losses, slopes, x, y, factor, rows, classes, p == 2, (REAL)margin, divisor);
+        else if (p == 2)
+            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, 1, (REAL)margin, factor[0], divisor);
         else
-            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, p == 2, (REAL)margin, factor[0],
-                                                 divisor);
+            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, 0, (REAL)margin, factor[0], divisor);
         KERNEL(record_rows)(block_sums, values, first, rows, losses);
     }
     return 0;

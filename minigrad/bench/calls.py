@@ -15,7 +15,8 @@ from .steps import build_step, build_step_jax
 
 
 class Call(NamedTuple):
-    """What is timed, what it computed, how the time of one call follows from what the clock says, and its phases."""
+    """What is timed, what it computed, how the time of one call follows from what the clock says, and what
+    makes a call that returns its phases."""
 
     run: Callable
     results: Callable

@@ -25,8 +25,8 @@ def numbers(row):
 def build_step(library, row):
     """In minigrad, or in PyTorch with the fused optimizer.
 
-    Returns the step, the losses of the first ten, and a step that returns the seconds of each of its phases; in place of
-    phases a program has lines.
+    Returns the step, the losses of the first ten, and what makes a step that returns the seconds of each of its phases;
+    in place of phases a program has lines.
     """
     weights, inputs, classes = numbers(row)
     nn, layers = library.nn, []
@@ -62,10 +62,10 @@ def build_step(library, row):
         times.append(time.perf_counter())
         return differences(PHASES, times)
 
-    run, phases = partial(step, x, y), timed
+    run, phases = partial(step, x, y), lambda: timed
     if row.kernel.name == "training_step_jit" and library.__name__ == "minigrad":
         jitted = library.jit(step)
-        run, phases = partial(jitted, x, y), partial(time_lines, jitted, x.numpy(), y.numpy())
+        run, phases = partial(jitted, x, y), partial(timed_lines, jitted, x.numpy(), y.numpy())
     return run, lambda: {"losses": np.array([run().item() for _ in range(STEPS_COMPARED)])}, phases
 
 
@@ -74,11 +74,11 @@ def differences(names, times):
     return {name: after - before for name, (before, after) in zip(names, itertools.pairwise(times))}
 
 
-def time_lines(jitted, *arrays):
-    """The seconds that each line of the program takes, one after the other, by what the line calls."""
+def timed_lines(jitted, *arrays):
+    """What runs the program and returns the seconds that each line takes, by what it calls."""
     (program,) = jitted.programs.values()
-    names = [line.split("(")[0] for line in program.lines[1:-1]]
-    return differences(names, program.times(time.perf_counter, arrays))
+    names, timed = [line.split("(")[0] for line in program.lines[1:-1]], program.timed(time.perf_counter)
+    return lambda: differences(names, timed(*arrays))
 
 
 def build_step_jax(row):

@@ -113,7 +113,7 @@ class Bench:
         """The same of each phase of the call, by name; nothing if it has none."""
         if self.call.phases is None:
             return {}
-        found = self.samples(self.call.phases, seconds)
+        found = self.samples(self.call.phases(), seconds)
         return {phase: statistics.median(times[phase] for times in found) for phase in found[0]}
 
     def config(self):
