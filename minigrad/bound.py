@@ -3,7 +3,8 @@
 Most of what a small call takes is spent before C is reached: which kernel, do dtypes and shapes fit, room for the result,
 where everything lies. In a program all of that is the same each time. So its first run notes what its lines call in C,
 and a line that does nothing but one such call is replaced by the call: it is bound. Small products of matrices, which
-NumPy does sooner where it has to be asked anew each time, are bound to a kernel that gives the same bits.
+NumPy does sooner where it has to be asked anew each time, are bound to a kernel that gives the same bits; where none
+does, NumPy writes the result where it wrote it before, so that other calls find it there.
 """
 
 import re
@@ -71,15 +72,20 @@ class FirstRun:
         self.looks += 1
 
     def considered(self, results, inputs, text, name):
-        """A line as a call in C, or None. It called the function `name`, as `text` says, and gave these results."""
+        """What a line becomes, or None. It called the function `name`, as `text` says, and gave these results."""
         function = self.objects.get(name)
         if not self.calls and function in by_kernel and (factors := kinds_of_factors(inputs, text)):
-            if agree(function, NAMES.sub("{}", text), factors, kernels.choices()):
-                self.calls.clear()
+            agreed = agree(function, NAMES.sub("{}", text), factors, kernels.choices())
+            self.calls.clear()
+            if agreed:
                 results = dict.fromkeys(results, eval(text, self.objects | {name: by_kernel[function]}, inputs))
         if len(self.calls) == 1 and self.calls[0].places is not None:
             bound = Bound(self.calls[0], results, inputs)
             return bound if bound.stands_alone() else None
+        if not self.calls and "into" in (getattr(function, "__kwdefaults__", None) or ()):
+            ((result, array),) = results.items()
+            if eval(into(result, text), self.objects, inputs | results) is array:
+                return Placed(result, array)
         return None
 
     def staying(self):
@@ -149,6 +155,25 @@ class Bound:
         call = f"{bind(objects, self.call.function.__name__, self.call.function)}({', '.join(arguments)})"
         # A kernel that fails leaves it to the line to say why.
         return f"{''.join(before)}{call} and {bind(objects, 'failed', failed)}({PURE.match(line)[3]})"
+
+
+class Placed:
+    """A line that computes one array, which it can write where it wrote it before."""
+
+    def __init__(self, name, array):
+        self.name, self.results = name, {name: array}
+
+    def text(self, line, stay, _known, objects):
+        """The line as it writes there; see `Bound`."""
+        array, before = self.results[self.name], ""
+        if self.name not in stay:
+            before = f"{self.name}, _ = {bind(objects, 'new', recycled(array.shape, array.dtype, len))}(); "
+        return before + into(self.name, PURE.match(line)[3])
+
+
+def into(name, text):
+    """A call that writes its result into the array `name`, as text."""
+    return f"{text[:-1]}, into={name})"
 
 
 def failed(_result):

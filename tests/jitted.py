@@ -42,7 +42,13 @@ def counting_step():
 def bound_lines(jitted):
     """The lines of the last program that became calls in C."""
     program = list(jitted.programs.values())[-1]
-    return [line for line, now in zip(program.lines, program.latest[0]) if line != now]
+    return [line for line, now in zip(program.lines, program.latest[0]) if "_shared(" in now]
+
+
+def placed_lines(jitted):
+    """Those that write their result where they wrote it before."""
+    program = list(jitted.programs.values())[-1]
+    return [line for line, now in zip(program.lines, program.latest[0]) if ", into=" in now]
 
 
 def bits(tensor):

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from jitted import bits, bound_lines, data, is_program, small_step
+from jitted import bits, bound_lines, data, is_program, placed_lines, small_step
 
 import minigrad
 from minigrad import bound, kernels, nn, optim
@@ -68,9 +68,12 @@ def random_training(rng):
     return training(), training(), arguments, zero
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_trainings(seed):
-    """Values, gradients and parameters have the same bits in each step, and what was kept of earlier ones keeps its own."""
+@pytest.mark.parametrize(("seed", "products"), [(i, "bound") for i in range(60)] + [(i, "placed") for i in range(60, 90)])
+def test_random_trainings(seed, products, monkeypatch):
+    """Values, gradients and parameters have the same bits in each step, and what was kept of earlier ones keeps its own;
+    also where no kernel has the bits of NumPy's products."""
+    if products == "placed":
+        monkeypatch.setattr(bound, "agree", lambda *_: False)
     rng = np.random.default_rng(seed)
     (parameters, step), (others, other), arguments, zero = random_training(rng)
     jitted, kept = minigrad.jit(other), []
@@ -90,6 +93,8 @@ def test_random_trainings(seed):
         if rng.random() < 0.3:
             kept.clear()
     assert bound_lines(jitted)
+    if products == "placed":
+        assert placed_lines(jitted) and not any("linear" in line for line in bound_lines(jitted))
 
 
 def test_what_is_bound():

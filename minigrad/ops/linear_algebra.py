@@ -37,16 +37,12 @@ def _ones(count, dtype):
     return np.ones(count, dtype)
 
 
-def _sum_rows(grad):
-    if type(grad) is np.ndarray:
-        if grad.size >= SMALL_SUM:
-            return kernels.active.sum_rows(grad)
-        return _ones(len(grad), grad.dtype).dot(grad)  # several times faster than np.add.reduce
-    return _ones(len(grad), grad.dtype) @ grad
-
-
-def _bias_rule(grad, _out, _x, _weight, _bias):
-    return _sum_rows(grad)
+def _bias_rule(grad, _out, _x, _weight, _bias, *, into=None):
+    if type(grad) is not np.ndarray:
+        return _ones(len(grad), grad.dtype) @ grad
+    if grad.size >= SMALL_SUM:
+        return kernels.active.sum_rows(grad)
+    return _ones(len(grad), grad.dtype).dot(grad, into)  # several times faster than np.add.reduce
 
 
 # Of two matrices, by a kernel.
@@ -69,25 +65,26 @@ _large_linear.vjps(
 )
 
 # The same of matrices with so little to do that NumPy has done it sooner than a kernel, and that each call counts. The
-# products in the rules have as many multiplications as the one forward: its size is looked at once.
+# products in the rules have as many multiplications as the one forward: its size is looked at once. What has an `into`
+# writes its result there; a program gives it the same array each time.
 
 
-def _small_linear(x, weight, bias=None):
-    out = x.dot(weight.T)
+def _small_linear(x, weight, bias=None, *, into=None):
+    out = x.dot(weight.T, into)
     if bias is not None:
         out += bias
     return out
 
 
-_small_matmul = primitive(lambda x, y: x.dot(y), "matmul")
+_small_matmul = primitive(lambda x, y, *, into=None: x.dot(y, into), "matmul")
 _small_matmul.vjps(
-    lambda grad, _out, _x, y: grad.dot(y.T) if type(grad) is np.ndarray else grad @ y.T,
-    lambda grad, _out, x, _y: x.T.dot(grad) if type(grad) is np.ndarray else x.T @ grad,
+    lambda grad, _out, _x, y, *, into=None: grad.dot(y.T, into) if type(grad) is np.ndarray else grad @ y.T,
+    lambda grad, _out, x, _y, *, into=None: x.T.dot(grad, into) if type(grad) is np.ndarray else x.T @ grad,
 )
 _small_linear = primitive(_small_linear, "linear")
 _small_linear.vjps(
-    lambda grad, _out, _x, weight, *_bias: grad.dot(weight) if type(grad) is np.ndarray else grad @ weight,
-    lambda grad, _out, x, _weight, *_bias: grad.T.dot(x) if type(grad) is np.ndarray else grad.T @ x,
+    lambda grad, _out, _x, w, *_bias, into=None: grad.dot(w, into) if type(grad) is np.ndarray else grad @ w,
+    lambda grad, _out, x, _w, *_bias, into=None: grad.T.dot(x, into) if type(grad) is np.ndarray else grad.T @ x,
     _bias_rule,
 )
 
