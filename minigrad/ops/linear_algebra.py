@@ -146,8 +146,9 @@ def matmul(x, y):
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         a, b = arrays = x.array, y.array
         if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
-            chosen = _small_matmul if len(a) * b.size < SMALL_PRODUCT else _large_matmul
-            return record(chosen, chosen.forward(a, b), (x, y), arrays)
+            if len(a) * b.size < SMALL_PRODUCT:
+                return record(_small_matmul, a.dot(b), (x, y), arrays)
+            return record(_large_matmul, _large_matmul.forward(a, b), (x, y), arrays)
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(f"matmul(): expected a tensor or an array, got {type(value).__name__}")
