@@ -21,14 +21,14 @@ from .watch import bind
 
 LARGE = 1 << 16  # bytes; such an array gets memory anew, and a program frees it as soon as no later line reads it
 PURE = re.compile(r"([vg]\d+)(?:, (s\d+))? = ((\w+)\(.*)")  # a line that computes, and does nothing else
-NAMES = re.compile(r"\b[xpvgs]\d+\b")
+NAMES = re.compile(r"\b[xpvgst]\d+\b")
 TRIALS = 80  # a sum of three in another order has the same bits in two of three
 
 
 def made(lines, objects):
     """The function `program` of these lines: its head, what it does, and what it returns."""
     exec(compile("\n    ".join(lines), "<minigrad.program>", "exec"), variables := dict(objects))
-    return variables["program"]
+    return variables.pop("program")  # or it would hold itself, and all of its arrays, until the cyclic collector runs
 
 
 def with_looks(lines, look):
@@ -45,17 +45,19 @@ class FirstRun:
 
     def __init__(self, lines, objects, arrays, calls):
         self.given, self.objects, self.calls = lines, dict(objects), calls
-        self.looks, self.bound, self.read = 0, {}, {}  # how many; bound lines by their number; what it reads, by name
+        self.looks, self.read = 0, {}  # how many; what it reads, by name
+        self.replaced = {}  # by the number of a line, the Bound or Placed that takes its place
         self.result = made(with_looks(lines, "look(locals())"), objects | {"look": self.look})(*arrays)
         made_here, known = self.staying(), set()
         stay = made_here | self.read
         self.objects |= made_here
         self.lines = [
-            self.bound[i].text(line, stay, known, self.objects) if i in self.bound else line for i, line in enumerate(lines)
+            self.replaced[i].text(line, stay, known, self.objects) if i in self.replaced else line
+            for i, line in enumerate(lines)
         ]
 
     def look(self, values):
-        """After each line, and before all, with the values that names have then: bind it if it may be."""
+        """After each line, and before all, with the values that names have then: replace it if it may be."""
         number = self.looks
         if number == 0:
             self.read = {name: value for name, value in values.items() if name[0] == "p"}
@@ -65,14 +67,14 @@ class FirstRun:
             inputs = {name: values[name] for name in NAMES.findall(text)}
             own = [value for name, value in (results | inputs).items() if name[0] not in "xp"]
             if all(value is None or is_array(value) and value.nbytes < LARGE for value in own):
-                bound = self.considered(results, inputs, text, function)
-                if bound is not None:
-                    self.bound[number] = bound
+                replacement = self.considered(results, inputs, text, function)
+                if replacement is not None:
+                    self.replaced[number] = replacement
         self.calls.clear()
         self.looks += 1
 
     def considered(self, results, inputs, text, name):
-        """What a line becomes, or None. It called the function `name`, as `text` says, and gave these results."""
+        """What takes a line's place, or None. It called the function `name`, as `text` says, and gave these results."""
         function = self.objects.get(name)
         if not self.calls and function in by_kernel and (factors := kinds_of_factors(inputs, text)):
             agreed = agree(function, NAMES.sub("{}", text), factors, kernels.choices())
@@ -82,22 +84,25 @@ class FirstRun:
         if len(self.calls) == 1 and self.calls[0].places is not None:
             bound = Bound(self.calls[0], results, inputs)
             return bound if bound.stands_alone() else None
+        # What has a keyword `into` computes one array, and may write it there.
         if not self.calls and "into" in (getattr(function, "__kwdefaults__", None) or ()):
             ((result, array),) = results.items()
-            if eval(into(result, text), self.objects, inputs | results) is array:
-                return Placed(result, array)
+            with np.errstate(all="ignore"):
+                if array.dtype.kind == "f" and eval(into(result, text), self.objects, inputs | results) is array:
+                    return Placed(result, array)
         return None
 
     def staying(self):
-        """Of the arrays that bound lines make, by name, those that never leave the program: they stay where they are."""
+        """Of the arrays that replaced lines make, by name, those that never leave the program: they stay where they are."""
         leaves = set()
         for i, line in reversed(list(enumerate(self.given))):
             found = PURE.match(line)
             if not found:  # somebody may keep what it is given
                 leaves.update(NAMES.findall(line))
-            elif i not in self.bound and not leaves.isdisjoint(found.groups()):  # what it gives may be what it was given
+            elif i not in self.replaced and not leaves.isdisjoint(found.groups()):  # what it gives may be what it was given
                 leaves.update(NAMES.findall(found[3]))
-        return {name: value for bound in self.bound.values() for name, value in bound.results.items() if name not in leaves}
+        made_here = [pair for line in self.replaced.values() for pair in line.results.items()]
+        return {name: value for name, value in made_here if name not in leaves}
 
 
 class Bound:
@@ -167,7 +172,7 @@ class Placed:
         """The line as it writes there; see `Bound`."""
         array, before = self.results[self.name], ""
         if self.name not in stay:
-            before = f"{self.name}, _ = {bind(objects, 'new', recycled(array.shape, array.dtype, len))}(); "
+            before = f"{self.name} = {bind(objects, 'new', recycled(array.shape, array.dtype))}()[0]; "
         return before + into(self.name, PURE.match(line)[3])
 
 
@@ -191,8 +196,9 @@ def place(value):
     return None
 
 
-def recycled(shape, dtype, at):
-    """A function that gives an array and what C is given of it: the same as before if nobody else holds the array."""
+def recycled(shape, dtype, at=id):
+    """A function that gives an array and what C is given of it, `at(array)`: the same as before if nobody else holds the
+    array."""
     array = address = holders = None
 
     def take():

@@ -2,8 +2,8 @@
 
 The first two runs are watched: they go as ever, and each computation, of the forward pass and of the backward pass, is
 written down as a line of Python. If both wrote the same lines about the same objects, the third call and those after it
-run the lines alone: nothing is recorded, ordered or checked again. Lines that are one small call in C become that call
-(`bound.py`).
+run the lines alone: nothing is recorded, ordered or checked again. Lines that are one small call in C become that call,
+and small products of NumPy's write where they wrote before (`bound.py`).
 """
 
 import dis

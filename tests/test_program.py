@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import itertools
 import math
 import threading
 import tracemalloc
@@ -293,3 +294,16 @@ def test_the_first_call_holds_no_arrays():
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < x.array.nbytes
+
+
+def test_lines_are_timed_without_a_trace():
+    step, model, _, _ = counting_step()
+    for _ in range(4):
+        kept = step(X, Y)
+    before, (program,) = kept.item(), step.programs.values()
+    timed = program.timed(itertools.count().__next__)
+    lines = len(program.lines) - 2  # but the head and the return
+    first = timed(X.array, Y.array)
+    assert list(range(lines + 1)) == first
+    assert lines + 1 == timed(X.array, Y.array)[0]
+    assert list(range(lines + 1)) == first and before == kept.item()

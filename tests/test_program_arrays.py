@@ -1,10 +1,12 @@
-"""`jit`: whose memory the lines that are one call in C read and write. Nobody's array is overwritten, and none is stale."""
+"""`jit`: whose memory replaced lines read and write. Nobody's array is overwritten, and none is stale."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
-from jitted import bits, bound_lines, data, is_program, odd_arrays, small_step
+from jitted import bits, bound_lines, data, is_program, odd_arrays, placed_lines, small_step
 
 import minigrad
 from minigrad import bound, kernels, nn, optim
@@ -62,7 +64,10 @@ def test_a_saved_gradient_that_is_read_by_others_only_at_times():
     assert bound_lines(jitted)
 
 
-def test_threads_have_places_of_their_own():
+@pytest.mark.parametrize("way", ["bound", "placed"])
+def test_threads_have_places_of_their_own(way, monkeypatch):
+    if way == "placed":
+        monkeypatch.setattr(bound, "agree", lambda *_: False)
     layer = nn.Linear(4, 4)
     jitted = minigrad.jit(lambda x: layer(x).relu().sum(dim=1) * 2)
     inputs = [data(6, 4, seed=seed) for seed in range(4)]
@@ -85,6 +90,7 @@ def test_threads_have_places_of_their_own():
     for thread in threads:
         thread.join()
     assert is_program(jitted) and bound_lines(jitted) and not wrong
+    assert way == "bound" or placed_lines(jitted)
 
 
 def test_arguments_of_all_layouts():
@@ -197,3 +203,19 @@ def test_large_results_do_not_stay():
     for _ in range(4):
         jitted(x)
     assert is_program(jitted) and not bound_lines(jitted)
+
+
+def test_a_program_that_is_dropped_frees_its_arrays_at_once():
+    jitted, x = minigrad.jit(lambda x: (x.relu() * 2).relu().sum()), data(64)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(4):
+            jitted(x)
+        ((run, _),) = list(jitted.programs.values())[-1].free
+        places = [weakref.ref(thing) for thing in run.__globals__.values() if isinstance(thing, np.ndarray)]
+        assert places
+        del run, jitted
+        assert all(place() is None for place in places)
+    finally:
+        gc.enable()

@@ -1,7 +1,7 @@
 /* With z_c = margin - x_y + x_c, a row costs w_y / C times the sum of z_c^p over classes c != y with z_c > 0. */
 
 /* Classes [i, i + count) of a row: their costs and slopes go to the lanes, from the first on. Class i + own, if it is one
- * of them, is y, which costs nothing. */
+ * of them, is y, which costs nothing. Without `gradient`, a constant NULL then, nobody wants slopes. */
 static ALWAYS_INLINE void KERNEL(some_margins)(double *restrict cost_lanes, double *restrict slope_lanes,
                                                REAL *restrict gradient, const REAL *restrict x, const size_t i,
                                                const size_t count, const size_t own, const REAL base,
@@ -18,17 +18,20 @@ static ALWAYS_INLINE void KERNEL(some_margins)(double *restrict cost_lanes, doub
     VECTORS_FIRST
     for (size_t lane = 0; lane < count; lane++) {
         cost_lanes[lane] += costs[lane];
+        if (!gradient) continue;
         slope_lanes[lane] += slopes[lane];
-        if (gradient) gradient[i + lane] = slopes[lane] * scale;
+        gradient[i + lane] = slopes[lane] * scale;
     }
 }
 
+/* `gradient` may be a constant NULL; `squared` is a constant. */
 static ALWAYS_INLINE double KERNEL(multi_margin_row)(REAL *const gradient, const REAL *const x, const size_t y,
                                                      const size_t classes, const int squared, const REAL margin,
                                                      const double factor, const double divisor)
 {
+    enum { ELSEWHERE = LANES }; /* y, for the classes that are looked at */
     const REAL base = margin - x[y], scale = (REAL)(factor / divisor);
-    const size_t whole = classes - classes % LANES, with_y = y - y % LANES;
+    const size_t rest = classes % LANES, whole = classes - rest, with_y = y - y % LANES;
     double costs[LANES], slopes[LANES];
     KERNEL(clear_lanes)(costs), KERNEL(clear_lanes)(slopes);
     for (size_t i = 0; i < whole; i += LANES) {
@@ -39,11 +42,22 @@ static ALWAYS_INLINE double KERNEL(multi_margin_row)(REAL *const gradient, const
         if (i == with_y)
             KERNEL(some_margins)(costs, slopes, gradient, x, i, LANES, y - i, base, scale, squared);
         else
-            KERNEL(some_margins)(costs, slopes, gradient, x, i, LANES, LANES, base, scale, squared);
+            KERNEL(some_margins)(costs, slopes, gradient, x, i, LANES, ELSEWHERE, base, scale, squared);
     }
-    KERNEL(some_margins)(costs, slopes, gradient, x, whole, classes - whole, y - whole, base, scale, squared);
+    KERNEL(some_margins)(costs, slopes, gradient, x, whole, rest, y < whole ? ELSEWHERE : y - whole, base, scale, squared);
     if (gradient) gradient[y] = (REAL)(-KERNEL(join_lanes)(slopes) * factor / divisor);
     return KERNEL(join_lanes)(costs) * factor;
+}
+
+static inline double KERNEL(multi_margin_any_row)(REAL *const gradient, const REAL *const x, const size_t y,
+                                                  const size_t classes, const int p, const REAL margin,
+                                                  const double factor, const double divisor)
+{
+    if (gradient)
+        return p == 2 ? KERNEL(multi_margin_row)(gradient, x, y, classes, 1, margin, factor, divisor)
+                      : KERNEL(multi_margin_row)(gradient, x, y, classes, 0, margin, factor, divisor);
+    return p == 2 ? KERNEL(multi_margin_row)(NULL, x, y, classes, 1, margin, factor, divisor)
+                  : KERNEL(multi_margin_row)(NULL, x, y, classes, 0, margin, factor, divisor);
 }
 
 /* The same for up to TURNED short rows. */
@@ -102,10 +116,9 @@ size_t KERNEL(multi_margin_loss)(const size_t begin, const size_t end, double *r
         }
         if (classes <= SHORT_ROW)
             KERNEL(multi_margin_turned)(losses, slopes, x, y, factor, rows, classes, p == 2, (REAL)margin, divisor);
-        else if (p == 2)
-            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, 1, (REAL)margin, factor[0], divisor);
         else
-            losses[0] = KERNEL(multi_margin_row)(slopes, x, (size_t)y[0], classes, 0, (REAL)margin, factor[0], divisor);
+            losses[0] = KERNEL(multi_margin_any_row)(slopes, x, (size_t)y[0], classes, p, (REAL)margin, factor[0],
+                                                     divisor);
         KERNEL(record_rows)(block_sums, values, first, rows, losses);
     }
     return 0;

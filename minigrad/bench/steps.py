@@ -77,8 +77,8 @@ def differences(names, times):
 def timed_lines(jitted, *arrays):
     """What runs the program and returns the seconds that each line takes, by what it calls."""
     (program,) = jitted.programs.values()
-    names, timed = [line.split("(")[0] for line in program.lines[1:-1]], program.timed(time.perf_counter)
-    return lambda: differences(names, timed(*arrays))
+    names, run = [line.split("(")[0] for line in program.lines[1:-1]], program.timed(time.perf_counter)
+    return lambda: differences(names, run(*arrays))
 
 
 def build_step_jax(row):

@@ -65,8 +65,8 @@ _large_linear.vjps(
 )
 
 # The same of matrices with so little to do that NumPy has done it sooner than a kernel, and that each call counts. The
-# products in the rules have as many multiplications as the one forward: its size is looked at once. What has an `into`
-# writes its result there; a program gives it the same array each time.
+# products in the rules have as many multiplications as the one forward: its size is looked at once. They can write their
+# result `into` an array, so that in a program it lies where it lay before.
 
 
 def _small_linear(x, weight, bias=None, *, into=None):
@@ -147,7 +147,7 @@ def matmul(x, y):
         a, b = arrays = x.array, y.array
         if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.shape[1] == len(b):  # as nearly always
             if len(a) * b.size < SMALL_PRODUCT:
-                return record(_small_matmul, a.dot(b), (x, y), arrays)
+                return record(_small_matmul, a.dot(b), (x, y), arrays)  # its forward, without a call between
             return record(_large_matmul, _large_matmul.forward(a, b), (x, y), arrays)
     for value in (x, y):
         if not isinstance(value, (Tensor, np.ndarray)):

@@ -53,6 +53,25 @@ def test_reference_equals_the_formula(name, reduction):
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("module", ["reference", "native"])
+@pytest.mark.parametrize("name", ["margin-1", "margin-2-weight"])
+@pytest.mark.parametrize("classes", [3, 64, 65, 79, 80, 81, 96, 528])
+def test_hinge_leaves_out_the_target_wherever_it_is(request, module, name, classes):
+    module = reference if module == "reference" else request.getfixturevalue("native")
+    kernel, (scores, _, weight), options, cost = loss_case(name, np.float64, (classes, classes))
+    target = np.arange(classes)
+    wanted = cost(scores, target, np.ones(classes) if weight is None else weight)
+    for need_gradient in (True, False):
+        value, gradient = getattr(module, kernel)(
+            scores, target, weight, **options, reduction="none", need_gradient=need_gradient
+        )
+        assert_close(value, wanted, ulps=200)
+        if need_gradient:  # what one class takes, the others give
+            np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-12)
+            others = gradient[~np.eye(classes, dtype=bool)]
+            assert np.all(np.diag(gradient) <= 0) and np.all(others >= 0) and np.any(others > 0)
+
+
 @each_loss
 @each_dtype
 @each_reduction
