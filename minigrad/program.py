@@ -75,7 +75,8 @@ class Program:
         lines, objects, arrays = self.latest
         if arrays is not self.arrays:
             lines, objects = self.lines, self.objects
-        lines, times, arrays = with_looks([*lines[:-1], "return"], "times.append(clock())"), [], self.arrays
+        times, arrays = [], self.arrays
+        lines = with_looks([*lines[:-1], "return"], "times.append(clock())")
         run = made(lines, {**objects, "clock": clock, "times": times})
 
         def timed(*given):

@@ -41,14 +41,17 @@ def counting_step():
 
 def bound_lines(jitted):
     """The lines of the last program that became calls in C."""
-    program = list(jitted.programs.values())[-1]
-    return [line for line, now in zip(program.lines, program.latest[0]) if "_shared(" in now]
+    return lines_that_have("_shared(", jitted)
 
 
 def placed_lines(jitted):
     """Those that write their result where they wrote it before."""
+    return lines_that_have(", into=", jitted)
+
+
+def lines_that_have(text, jitted):
     program = list(jitted.programs.values())[-1]
-    return [line for line, now in zip(program.lines, program.latest[0]) if ", into=" in now]
+    return [line for line, now in zip(program.lines, program.latest[0]) if text in now]
 
 
 def bits(tensor):
