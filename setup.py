@@ -1,6 +1,7 @@
 """What pyproject.toml cannot say: the C kernels, or their deliberate absence."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from distutils.errors import CCompilerError, DistutilsError
 
 from setuptools import setup
@@ -18,6 +19,18 @@ class BuildKernels(build_ext):
             super().run()
         except (CCompilerError, DistutilsError, OSError) as error:
             raise SystemExit(f"{error}\n\n{ADVICE}") from None
+
+    def build_extensions(self):
+        """The sources are compiled side by side: each precision takes half of the time."""
+        compile_in_turn = self.compiler.compile
+
+        def compile_side_by_side(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                lists = pool.map(lambda source: compile_in_turn([source], **options), sources)
+                return [name for names in lists for name in names]
+
+        self.compiler.compile = compile_side_by_side
+        super().build_extensions()
 
 
 if os.environ.get("MINIGRAD_NO_KERNELS") == "1":

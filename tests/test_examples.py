@@ -70,6 +70,7 @@ def test_the_defaults_read_97_of_100_digits_and_leave_their_results(tmp_path):
     assert saved["epoch"] == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_other_seeds_read_97_of_100_digits_too(seed, tmp_path):
     assert accuracy(trained(tmp_path, "--seed", seed, before=BARE)) >= 97

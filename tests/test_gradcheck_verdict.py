@@ -61,6 +61,7 @@ def test_orders_of_the_remainder():
     assert wrong.checked[0].order == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_the_order_of_the_remainder_is_the_verdict():
     """The plain order, 1 or 2, says the same as the verdict wherever rounding lets it be seen.

@@ -1,5 +1,6 @@
 """`jit`: what cannot be a program runs as ever, and a warning says why."""
 
+import itertools
 import re
 import warnings
 
@@ -13,7 +14,7 @@ from minigrad.nn import functional as F
 
 q = minigrad.ones(3, requires_grad=True)
 model = nn.Linear(3, 3)
-counter, sgd = iter(range(1000)), optim.SGD([q], lr=0.1)
+counter, sgd = itertools.count(1), optim.SGD([q], lr=0.1)
 
 
 class Telling(optim.lr_scheduler.StepLR):
