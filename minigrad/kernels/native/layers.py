@@ -64,8 +64,9 @@ def matmul(left, right, bias=None):
     result = empty((rows, columns), dtype)
     offset = readable("matmul", "bias", bias, ctype, dtype, (columns,))
     (left, *left_strides), (right, *right_strides) = _matrix(ctype, left), _matrix(ctype, right)
-    # Few slices, as each lays out its factors anew.
-    slices = max(1, min(2 * parallel.get_num_threads(), columns // 64))
+    # Few slices, as each lays out its factors anew; but one for each thread, if they are a vector wide.
+    threads = parallel.get_num_threads()
+    slices = max(1, min(2 * threads, columns // 64), min(threads, columns // VECTOR))
     block = -(-columns // (VECTOR * slices)) * VECTOR
     team, length = share(columns, block, rows * inner * columns // PRODUCT_WORK)
     code = kernels.matmul(
