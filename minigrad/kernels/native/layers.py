@@ -64,7 +64,7 @@ def matmul(left, right, bias=None):
     result = empty((rows, columns), dtype)
     offset = readable("matmul", "bias", bias, ctype, dtype, (columns,))
     (left, *left_strides), (right, *right_strides) = _matrix(ctype, left), _matrix(ctype, right)
-    # Few slices, as each lays out its factors anew; but one for each thread, if they are a vector wide.
+    # Few slices, as each lays out its factors anew; but up to one for each thread, if they are a vector wide.
     threads = parallel.get_num_threads()
     slices = max(1, min(2 * threads, columns // 64), min(threads, columns // VECTOR))
     block = -(-columns // (VECTOR * slices)) * VECTOR
