@@ -22,9 +22,9 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         """The sources are compiled side by side: nearly all of the time goes to two, the precisions."""
-        compile_in_turn = self.compiler.compile
         if self.compiler.compiler_type == "msvc":  # it sets itself up in its first call
             return super().build_extensions()
+        compile_in_turn = self.compiler.compile
 
         def compile_side_by_side(sources, **options):
             with ThreadPoolExecutor(os.cpu_count()) as pool:
